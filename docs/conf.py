@@ -1,0 +1,54 @@
+"""Configuration of the documentation. `make docs` builds it; a warning fails the build."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+project = "opalg"
+author = "The opalg developers"
+copyright = "The opalg developers"
+version = release = importlib.metadata.version("opalg")
+
+extensions = [
+    "executed_pages",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+]
+exclude_patterns = ["_build", "_extensions", "_templates"]
+templates_path = ["_templates"]
+
+# -------------------------------------------------------------------------------------------- pages
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# ------------------------------------------------------------------------------------ API reference
+# A package documents exactly the names in its __all__, under the name by which users import them.
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+# The numpydoc sections state the types in words; annotations beside them would say the same twice.
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+# Only our own names can be resolved: the build uses no network, so there are no inventories of
+# other projects.
+nitpick_ignore_regex = [(r"py:.*", r"(?!opalg\b).*")]
+
+# -------------------------------------------------------------------------------------------- theme
+html_theme = "furo"
+html_title = f"opalg {release}"
+html_static_path = ["_static"]
+html_css_files = ["opalg.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0b5c8a", "color-brand-content": "#0b5c8a"},
+    "dark_css_variables": {"color-brand-primary": "#6cc0ee", "color-brand-content": "#6cc0ee"},
+}

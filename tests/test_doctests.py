@@ -1,0 +1,78 @@
+"""Every example in a docstring and in the pages of docs/ runs and prints what it says.
+
+pytest's own collector would import ``solvers/x.py`` as ``solvers.x``, a second copy of
+``opalg.solvers.x`` whose classes are not those of the library. So modules are found here as users
+import them.
+"""
+
+import doctest
+import importlib
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import opalg
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def module_names() -> Iterator[str]:
+    """All modules of the installed package, compiled ones excepted: those have no docstring
+    examples of their own."""
+    yield "opalg"
+    for module in pkgutil.walk_packages(opalg.__path__, "opalg."):
+        origin = importlib.util.find_spec(module.name).origin
+        if origin and origin.endswith(".py"):
+            yield module.name
+
+
+@pytest.fixture
+def run(pytestconfig: pytest.Config) -> Callable[[list[doctest.DocTest]], None]:
+    """A function that runs examples and fails with doctest's report, in the options of
+    pyproject.toml."""
+    names = pytestconfig.getini("doctest_optionflags")
+    options = sum(doctest.OPTIONFLAGS_BY_NAME[name] for name in names)
+
+    def run_examples(examples: list[doctest.DocTest]) -> None:
+        report: list[str] = []
+        runner = doctest.DocTestRunner(optionflags=options)
+        for example in examples:
+            runner.run(example, out=report.append)
+        if runner.failures:
+            print("".join(report))
+            pytest.fail(f"{runner.failures} of {runner.tries} examples fail", pytrace=False)
+
+    return run_examples
+
+
+@pytest.mark.parametrize("name", list(module_names()))
+def test_docstrings(name: str, run: Callable) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        if "opalg[" in str(error):  # the sentence that names a missing extra, such as opalg[cuda]
+            pytest.skip(str(error))
+        raise
+    run(doctest.DocTestFinder(exclude_empty=True).find(module, name))
+
+
+def pages() -> list[Path]:
+    return sorted(
+        path
+        for path in DOCS.rglob("*")
+        if path.suffix in {".md", ".rst"} and not {"_build", "api"} & {*path.parts}
+    )
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(DOCS)))
+def test_pages(page: Path, run: Callable) -> None:
+    # The fence that ends a code block in Markdown would be taken for expected output.
+    text = re.sub(r"^\s*(```|:::).*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    example = doctest.DocTestParser().get_doctest(
+        text, {"__name__": "__main__"}, page.name, str(page), 0
+    )
+    run([example])
