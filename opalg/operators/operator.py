@@ -1,0 +1,495 @@
+"""Operators between spaces: what a call does, and what every operator can be asked.
+
+The author of an operator writes underscored methods only; checks, batch axes, ``out=``, autograd and
+the algebra are done once, here. The constructors of expressions stand above this file, in
+`opalg.operators.rewriting`, and register themselves in `algebra`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from opalg.arrays import Array, in_autograd, is_array, shares_memory
+from opalg.errors import NotSupportedError, SpaceMismatchError
+from opalg.operators import autograd, norms, printing
+from opalg.spaces import Blocks
+from opalg.values import Value
+
+__all__ = ["Cost", "LinearOperator", "Operator", "Transposed", "algebra"]
+
+
+class _Algebra:
+    """The constructors of expressions, set by the files that define them."""
+
+    add: Any
+    compose: Any
+    multiply: Any
+    power: Any
+    scale: Any
+    shift: Any
+    weigh: Any
+    gram: Any
+    conjugate: Any
+    identity: Any
+
+
+algebra = _Algebra()
+
+
+class Cost(NamedTuple):
+    """What one application of an operator to one element costs."""
+
+    operations: int
+    """Additions and multiplications, roughly."""
+    bytes: int
+    """Bytes of operands and results, each counted once per operator in an expression."""
+
+    def __add__(self, other: object) -> Cost:
+        if not isinstance(other, Cost):
+            return NotImplemented
+        return Cost(self.operations + other.operations, self.bytes + other.bytes)
+
+
+class Operator(Value):
+    """A map from one space to another.
+
+    A subclass calls ``super().__init__(domain, range)`` and writes ``_apply``; a non-linear one that is to
+    be differentiated writes ``_derivative`` too. Linear operators derive from `LinearOperator`.
+
+    Parameters
+    ----------
+    domain, range : Space or ProductSpace
+
+    Notes
+    -----
+    ``_apply(x, out)`` gets an element ``x`` of the domain (batch axes may stand in front) and either
+    ``out``, an array for the result, or None. It returns the result: ``out`` itself if there is one, else
+    a new array that shares no memory with ``x``. It never changes ``x``.
+    """
+
+    __array_ufunc__ = None  # NumPy arrays leave `array + operator` to the operator
+
+    native: bool = False
+    """Whether ``_apply(x, None)`` is made of operations that PyTorch can record and differentiate."""
+    trainable: bool = False
+    """Whether the operator holds tensors that require a gradient."""
+    symbol: str = ""
+    """LaTeX of the operator's name; the class name without one."""
+
+    domain: Any
+    range: Any
+
+    def __init__(self, domain: Any, range: Any) -> None:
+        self.domain = domain
+        self.range = range
+
+    # Calling
+
+    def __call__(self, x: Array, out: Array | None = None) -> Array:
+        """The value of the operator at ``x``.
+
+        Parameters
+        ----------
+        x : array or Blocks
+            Element of ``domain``; axes in front are batch axes.
+        out : array or Blocks, optional
+            Receives the result; may be ``x``. Not inside autograd.
+
+        Returns
+        -------
+        array or Blocks
+            Element of ``range``, in the library and on the device of ``x``.
+
+        Raises
+        ------
+        SpaceMismatchError, DtypeError
+            If ``x`` or ``out`` is no element of its space.
+        """
+        if not self.domain.accepts(x):
+            if isinstance(x, Operator):
+                raise NotSupportedError("A(x) applies to arrays; write A @ B to compose operators")
+            x = self.domain.check(x, f"the argument of {self}")
+        if out is None:
+            first = x.first if type(x) is Blocks else x
+            if type(first) is not np.ndarray and in_autograd(first):
+                return self._trace(x)
+            return self._apply(x, None)
+        return self._apply_into(x, out)
+
+    def _apply_into(self, x: Array, out: Array) -> Array:
+        out = self.range.check(out, f"out of {self}")
+        if self.range.batch_shape(out) != self.domain.batch_shape(x):
+            raise SpaceMismatchError(
+                f"out must have the batch axes of the argument, {self.domain.batch_shape(x)}, "
+                f"got {self.range.batch_shape(out)}"
+            )
+        operands, results = _parts(x), _parts(out)
+        if any(in_autograd(part) and part.requires_grad for part in operands + results):
+            raise NotSupportedError(
+                "out= cannot be used while PyTorch records; call without it, or under torch.no_grad()"
+            )
+        if any(shares_memory(a, b) for a in operands for b in results):
+            for target, value in zip(results, _parts(self._apply(x, None)), strict=True):
+                target[...] = value
+        else:
+            self._apply(x, out)
+        return out
+
+    def _apply(self, x: Array, out: Array | None) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} does not define _apply")
+
+    def _trace(self, x: Array) -> Array:
+        """The value at a tensor, recorded by PyTorch."""
+        if self.native:
+            return self._apply(x, None)
+        return autograd.apply(self, x)
+
+    def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
+        """``out + scale * self(x)``, in the memory of ``out`` where the library allows it."""
+        value = self._apply(x, None)
+        if scale != 1:
+            value *= scale
+        out += value
+        return out
+
+    # Questions
+
+    def derivative(self, x: Array) -> LinearOperator:
+        """The derivative at ``x``, a linear operator from ``domain`` to ``range``.
+
+        Raises
+        ------
+        NotSupportedError
+            If the operator has none.
+        """
+        return self._derivative(self.domain.check(x, f"the point of the derivative of {self}"))
+
+    def _derivative(self, x: Array) -> LinearOperator:
+        raise NotSupportedError(f"{self} has no derivative; its class would have to define _derivative")
+
+    @property
+    def inverse(self) -> Operator:
+        """The inverse operator where a formula is known.
+
+        Raises
+        ------
+        NotSupportedError
+            Where none is known.
+        """
+        raise NotSupportedError(
+            f"no formula is known for the inverse of {self}; solve A(x) = y with a solver, "
+            "for example opalg.solvers.CGLS(A)"
+        )
+
+    def cost(self) -> Cost:
+        """Operations and bytes of one application to one element, roughly."""
+        entries = self.domain.size + self.range.size
+        return Cost(entries, _nbytes(self.domain) + _nbytes(self.range))
+
+    def tree(self) -> str:
+        """The expression as an indented tree with the spaces, data types and cost of each part.
+
+        Examples
+        --------
+        >>> import opalg as oa
+        >>> I = oa.Identity(oa.Space(3))
+        >>> print((2 * I).tree())
+        2 * _    Space (3,) float32 -> Space (3,) float32    9 op, 48 B
+        └─ Identity    Space (3,) float32 -> Space (3,) float32    6 op, 24 B
+        """
+        return printing.tree(self)
+
+    # Printing: a text and how tightly it binds
+
+    def _children(self) -> tuple[Operator, ...]:
+        return ()
+
+    def _infix(self) -> printing.Text:
+        return printing.atom(type(self).__name__)
+
+    def _latex(self) -> printing.Text:
+        return printing.atom(self.symbol or rf"\mathrm{{{type(self).__name__}}}")
+
+    def _label(self) -> str:
+        return self._infix().text
+
+    def __str__(self) -> str:
+        return self._infix().text
+
+    def _repr_latex_(self) -> str:
+        return f"${self._latex().text}$"
+
+    # Algebra
+
+    @overload
+    def __matmul__(self: LinearOperator, other: LinearOperator) -> LinearOperator: ...
+    @overload
+    def __matmul__(self, other: Operator) -> Operator: ...
+    def __matmul__(self, other: Any) -> Any:
+        if isinstance(other, Operator):
+            return algebra.compose(self, other)
+        if is_array(other):
+            raise NotSupportedError("A @ B composes operators; write A(x) to apply to an array")
+        return NotImplemented
+
+    @overload
+    def __add__(self: LinearOperator, other: LinearOperator) -> LinearOperator: ...
+    @overload
+    def __add__(self, other: Operator | Array) -> Operator: ...
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, Operator):
+            return algebra.add(self, other)
+        if is_array(other) or isinstance(other, Blocks):
+            return algebra.shift(self, other)
+        return NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return self.__add__(other)
+
+    @overload
+    def __sub__(self: LinearOperator, other: LinearOperator) -> LinearOperator: ...
+    @overload
+    def __sub__(self, other: Operator | Array) -> Operator: ...
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, Operator):
+            return algebra.add(self, algebra.scale(-1, other))
+        if is_array(other) or isinstance(other, Blocks):
+            return algebra.shift(self, -other)
+        return NotImplemented
+
+    def __rsub__(self, other: Any) -> Any:
+        return algebra.scale(-1, self).__add__(other)
+
+    @overload
+    def __mul__(self: LinearOperator, other: complex) -> LinearOperator: ...
+    @overload
+    def __mul__(self, other: Operator | complex) -> Operator: ...
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Operator):
+            return algebra.multiply(self, other)
+        if _is_scalar(other):
+            if isinstance(self, LinearOperator):
+                return algebra.scale(other, self)
+            return algebra.compose(self, algebra.scale(other, algebra.identity(self.domain)))
+        return NotImplemented
+
+    @overload
+    def __rmul__(self: LinearOperator, other: complex) -> LinearOperator: ...
+    @overload
+    def __rmul__(self, other: complex) -> Operator: ...
+    def __rmul__(self, other: Any) -> Any:
+        return algebra.scale(other, self) if _is_scalar(other) else NotImplemented
+
+    @overload
+    def __truediv__(self: LinearOperator, other: complex) -> LinearOperator: ...
+    @overload
+    def __truediv__(self, other: complex) -> Operator: ...
+    def __truediv__(self, other: Any) -> Any:
+        return algebra.scale(1 / other, self) if _is_scalar(other) else NotImplemented
+
+    @overload
+    def __neg__(self: LinearOperator) -> LinearOperator: ...
+    @overload
+    def __neg__(self) -> Operator: ...
+    def __neg__(self) -> Any:
+        return algebra.scale(-1, self)
+
+    def __pos__(self) -> Operator:
+        return self
+
+    @overload
+    def __pow__(self: LinearOperator, exponent: int) -> LinearOperator: ...
+    @overload
+    def __pow__(self, exponent: int) -> Operator: ...
+    def __pow__(self, exponent: Any) -> Any:
+        return algebra.power(self, exponent)
+
+
+class LinearOperator(Operator):
+    """A linear map from one space to another, with its transpose.
+
+    A subclass calls ``super().__init__(domain, range)`` and writes ``_apply(x, out)`` and
+    ``_apply_transpose(y, out)``, the conjugate transpose of the array map (for real operators the
+    transpose). It sets as class attributes what else holds.
+
+    Parameters
+    ----------
+    domain, range : Space or ProductSpace
+
+    Notes
+    -----
+    There are two adjoints. ``A.H`` is the conjugate transpose of the array map, ``A.T`` the transpose; for
+    real operators they are the same object. ``A.adjoint`` is the adjoint in the inner products of
+    ``domain`` and ``range``: ``range.inner(A(x), y) == domain.inner(x, A.adjoint(y))``. In spaces with equal
+    constant weights it is ``A.H`` itself. Norms are those of the array map, so ``A.norm() ** 2`` is the norm
+    of ``A.H @ A``.
+
+    An operator between a real and a complex space (`RealPart`) is linear over the reals only;
+    ``complex_linear`` is False and the adjoints are those of the real part of the inner product.
+    """
+
+    exact_adjoint: bool = True
+    """Whether ``A.H`` is the transpose to rounding, not an approximation."""
+    self_adjoint: bool = False
+    """Whether ``A.H`` is ``A``."""
+    nonnegative: bool = False
+    """Whether all entries of the matrix are real and at least zero."""
+    unitary: bool = False
+    """Whether ``A.H @ A`` and ``A @ A.H`` are identities."""
+    complex_linear: bool = True
+    """Whether ``A(1j * x)`` is ``1j * A(x)``."""
+
+    @property
+    def real(self) -> bool:
+        """Whether the matrix is real, so that ``A.T`` is ``A.H``."""
+        return self.nonnegative or not (self.domain.is_complex or self.range.is_complex)
+
+    def _apply_transpose(self, y: Array, out: Array | None) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} does not define _apply_transpose")
+
+    # Adjoints
+
+    @cached_property
+    def H(self) -> LinearOperator:
+        """The conjugate transpose of the array map; ``A.H.H is A``."""
+        if self.self_adjoint:
+            return self
+        transposed = self._transposed()
+        transposed.__dict__["H"] = self
+        return transposed
+
+    def _transposed(self) -> LinearOperator:
+        """A new operator, the conjugate transpose."""
+        return Transposed(self)
+
+    @cached_property
+    def T(self) -> LinearOperator:
+        """The transpose of the array map, without conjugation; ``A.T.T is A``."""
+        if self.real:
+            return self.H
+        transposed: LinearOperator = algebra.conjugate(self.H)
+        transposed.__dict__["T"] = self
+        return transposed
+
+    @cached_property
+    def adjoint(self) -> LinearOperator:
+        """The adjoint in the inner products of ``domain`` and ``range``.
+
+        ``A.adjoint.adjoint is A``. With constant weights it is ``(w_range / w_domain) * A.H``.
+        """
+        adjoint: LinearOperator = algebra.weigh(self)
+        if adjoint is not self.H:
+            adjoint.__dict__["adjoint"] = self
+        return adjoint
+
+    @cached_property
+    def gram(self) -> LinearOperator:
+        """``A.H @ A``, in a faster form where the operator has one."""
+        return self._gram()
+
+    def _gram(self) -> LinearOperator:
+        found: LinearOperator = algebra.gram(self)
+        return found
+
+    def _derivative(self, x: Array) -> LinearOperator:
+        return self
+
+    # Norms
+
+    def norm_bounds(self) -> norms.Bounds:
+        """Certified bounds (lower, upper) of the norm of the array map; cached by structure.
+
+        ``upper`` is infinite where no bound is known.
+
+        Examples
+        --------
+        >>> import opalg as oa
+        >>> oa.Gradient(oa.Grid((64, 64), spacing=0.5)).norm_bounds().upper < 8 ** 0.5 / 0.5
+        True
+        """
+        return norms.cached(self, "bounds", self._norm_bounds)
+
+    def norm(self) -> float:
+        """An estimate of the norm of the array map that lies inside `norm_bounds`."""
+        return norms.cached(self, "norm", lambda: norms.estimate(self, self.norm_bounds()))
+
+    def _norm_bounds(self) -> norms.Bounds:
+        """What is known of the norm; power sequences in the general case."""
+        return norms.measured(self)
+
+    # Matrices
+
+    def to_scipy(self) -> Any:
+        """The operator as a ``scipy.sparse.linalg.LinearOperator`` on flat vectors."""
+        from opalg.interop.scipy import to_scipy
+
+        return to_scipy(self)
+
+
+class Transposed(LinearOperator):
+    """The conjugate transpose of a leaf; made by ``A.H``."""
+
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(operator.range, operator.domain)
+        self.operator = operator
+        self.nonnegative = operator.nonnegative
+        self.unitary = operator.unitary
+        self.exact_adjoint = operator.exact_adjoint
+        self.complex_linear = operator.complex_linear
+        self.trainable = operator.trainable
+        self.native = operator.native
+        self.__dict__["H"] = operator
+
+    @property
+    def real(self) -> bool:
+        return self.operator.real
+
+    def _apply(self, x: Array, out: Array | None) -> Array:
+        return self.operator._apply_transpose(x, out)
+
+    def _apply_transpose(self, y: Array, out: Array | None) -> Array:
+        return self.operator._apply(y, out)
+
+    @property
+    def inverse(self) -> Operator:
+        return self.operator.inverse.H  # type: ignore[attr-defined, no-any-return]
+
+    def _norm_bounds(self) -> norms.Bounds:
+        return self.operator.norm_bounds()
+
+    def cost(self) -> Cost:
+        return self.operator.cost()
+
+    def __repr__(self) -> str:
+        return f"{printing.parenthesise_repr(self.operator)}.H"
+
+    def _children(self) -> tuple[Operator, ...]:
+        return (self.operator,)
+
+    def _infix(self) -> printing.Text:
+        return printing.postfix(self.operator._infix(), ".H")
+
+    def _latex(self) -> printing.Text:
+        return printing.postfix(self.operator._latex(), "^{*}")
+
+    def _label(self) -> str:
+        return "_.H"
+
+
+def _parts(x: Array) -> list[Array]:
+    return x.flatten() if isinstance(x, Blocks) else [x]
+
+
+def _nbytes(space: Any) -> int:
+    if hasattr(space, "spaces"):
+        return sum(_nbytes(part) for part in space.spaces)
+    return int(space.size * space.dtype.itemsize)
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, (int, float, complex, np.number)) or (
+        is_array(value) and getattr(value, "ndim", 1) == 0
+    )

@@ -1,0 +1,46 @@
+"""Numbers in expressions: checked once, kept as Python numbers so that they never change a dtype."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from opalg.arrays import is_torch
+from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
+
+__all__ = ["as_scalar", "conjugate"]
+
+
+def as_scalar(value: Any, space: Any) -> float | complex:
+    """A factor of an operator with values in ``space`` as a Python number.
+
+    Raises
+    ------
+    NonFiniteError
+        If it is NaN or infinite.
+    ArgumentError
+        If it is complex and the space is real.
+    NotSupportedError
+        If it is a tensor that requires a gradient.
+    """
+    if is_torch(value) and value.requires_grad:
+        raise NotSupportedError(
+            "a number that requires a gradient would be detached here; use "
+            "oa.Diagonal(factor.reshape(1), domain=space) @ A, which is trained through"
+        )
+    number = complex(value)
+    if not (math.isfinite(number.real) and math.isfinite(number.imag)):
+        raise NonFiniteError(f"the factor of an operator must be finite, got {value!r}")
+    if number.imag == 0:
+        return number.real
+    if not space.is_complex:
+        raise ArgumentError(
+            f"the complex factor {value!r} would lead out of the real space {space}; put "
+            "oa.ComplexEmbedding(space) in front, or build the operators on space.complex"
+        )
+    return number
+
+
+def conjugate(value: float | complex) -> float | complex:
+    """The complex conjugate, real numbers staying real."""
+    return value.conjugate()
