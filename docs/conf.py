@@ -1,8 +1,11 @@
 """Configuration of the documentation. `make docs` builds it; a warning fails the build."""
 
+import importlib
 import importlib.metadata
 import sys
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
@@ -52,3 +55,25 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b5c8a", "color-brand-content": "#0b5c8a"},
     "dark_css_variables": {"color-brand-primary": "#6cc0ee", "color-brand-content": "#6cc0ee"},
 }
+
+
+# --------------------------------------------------------------------------------- names of bases
+PACKAGES = ("opalg", "opalg.tomo", "opalg.solvers", "opalg.testing")
+
+
+def name_bases_publicly(
+    app: Sphinx, name: str, obj: type, options: object, bases: list[type | str]
+) -> None:
+    """Name base classes as users import them, and leave out those that are not public."""
+    public = {}
+    for package in reversed(PACKAGES):
+        module = importlib.import_module(package)
+        public |= {id(getattr(module, known)): f"{package}.{known}" for known in module.__all__}
+    bases[:] = [f":py:class:`{public[id(base)]}`" for base in bases if id(base) in public] or [
+        object
+    ]
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions of this file."""
+    app.connect("autodoc-process-bases", name_bases_publicly)

@@ -99,10 +99,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--from", dest="source", choices=["tree", "sdist"], required=True)
-    if parser.parse_args().source == "sdist":
-        try_wheel(build_wheel(build_sdist(), isolated=True))
-    else:
-        try_wheel(build_wheel(ROOT, isolated=False))
+    try:
+        if parser.parse_args().source == "sdist":
+            try_wheel(build_wheel(build_sdist(), isolated=True))
+        else:
+            try_wheel(build_wheel(ROOT, isolated=False))
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"This command failed: {' '.join(map(str, error.cmd))}") from None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import opalg
@@ -76,3 +77,24 @@ def test_pages(page: Path, run: Callable) -> None:
         text, {"__name__": "__main__"}, page.name, str(page), 0
     )
     run([example])
+
+
+def python_blocks(page: Path) -> str:
+    """The Python code of a page, each line at its place in the page."""
+    code, inside = [], False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            inside = line == "```python"
+            line = ""
+        code.append(line if inside else "")
+    return "\n".join(code) + "\n"
+
+
+def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thing that people try works as it is written."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    exec(compile(python_blocks(DOCS.parent / "README.md"), "README.md", "exec"), namespace)
+    error = np.linalg.norm(namespace["result"].x - namespace["truth"])
+    assert error < 0.5 * np.linalg.norm(namespace["truth"])
