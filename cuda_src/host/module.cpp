@@ -1,0 +1,102 @@
+// The Python module opalg.engines._cpu. Only opalg/engines/cpu.py imports it, and checks the arguments in words.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "dispatch.h"
+#include "problem.h"
+#include "team.h"
+
+namespace nb = nanobind;
+using namespace opalg;
+
+template <class T> using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+template <class T> using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T> using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
+
+// Sizes are checked in Python, where messages are made; here once more, because a wrong one would be a crash.
+template <class In, class Out>
+static Problem make_problem(const Matrix<const double>& rays, const Vector<const double>& lengths, Shape volume,
+                            std::tuple<std::int64_t, std::int64_t> detector, double first_slice, double slice_step,
+                            std::int64_t batch, const In& volumes, const Out& projections) {
+    const auto [slices, ny, nx] = volume;
+    const auto [rows, detectors] = detector;
+    const std::int64_t views = std::int64_t(rays.shape(0));
+    const Problem problem{batch, slices, ny, nx, views, rows, detectors, rays.data(), lengths.data(), first_slice, slice_step};
+    const bool sizes = rays.shape(1) == 6 && lengths.shape(0) == rays.shape(0) && batch >= 0 && slices >= 0 && ny >= 0 &&
+                       nx >= 0 && rows >= 0 && detectors >= 0 && ny < kFarAway && nx < kFarAway && detectors < kFarAway;
+    if (!sizes || std::int64_t(volumes.size()) != batch * problem.volume_size() ||
+        std::int64_t(projections.size()) != batch * problem.projection_size())
+        throw std::invalid_argument("the sizes of arrays and geometry do not agree");
+    return problem;
+}
+
+// Runs without the GIL. A thread that may see Ctrl-C takes it for a moment, about every 50 ms.
+template <class Work> static void run(const Problem& problem, int threads, bool interruptible, const Work& work) {
+    bool raised = false;
+    {
+        nb::gil_scoped_release release;
+        std::function<bool()> interrupted;
+        if (interruptible)
+            interrupted = [&raised] {
+                nb::gil_scoped_acquire acquire;
+                return raised = PyErr_CheckSignals() != 0;
+            };
+        try {
+            Team team(useful_threads(problem, threads), interrupted);
+            work(team);
+        } catch (const Cancelled&) {
+            // The exception that the signal handler raised is set, and thrown below.
+        }
+    }
+    if (raised) throw nb::python_error();
+}
+
+template <class T> static void bind(nb::module_& m) {
+    m.def(
+        "project",
+        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, std::tuple<std::int64_t, std::int64_t> detector,
+           double first_slice, double slice_step, std::int64_t batch, Array<const T> volumes, Array<T> projections, int threads,
+           bool interruptible) {
+            const Problem problem = make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch, volumes, projections);
+            const Kernels<T>& kernels = active_kernels<T>();
+            run(problem, threads, interruptible,
+                [&](Team& team) { project(problem, kernels, volumes.data(), projections.data(), team); });
+        },
+        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("first_slice"),
+        nb::arg("slice_step"), nb::arg("batch"), nb::arg("volumes").noconvert(), nb::arg("projections").noconvert(),
+        nb::arg("threads"), nb::arg("interruptible"));
+    m.def(
+        "backproject",
+        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, std::tuple<std::int64_t, std::int64_t> detector,
+           double first_slice, double slice_step, std::int64_t batch, Array<const T> projections, Array<T> volumes, int threads,
+           bool interruptible) {
+            const Problem problem = make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch, volumes, projections);
+            const Kernels<T>& kernels = active_kernels<T>();
+            run(problem, threads, interruptible,
+                [&](Team& team) { backproject(problem, kernels, projections.data(), volumes.data(), team); });
+        },
+        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("first_slice"),
+        nb::arg("slice_step"), nb::arg("batch"), nb::arg("projections").noconvert(), nb::arg("volumes").noconvert(),
+        nb::arg("threads"), nb::arg("interruptible"));
+}
+
+NB_MODULE(_cpu, m) {
+    m.doc() = "Projectors on the CPU; use opalg.engines.cpu.";
+    bind<float>(m);
+    bind<double>(m);
+    m.def("instruction_sets", [] {
+        std::vector<std::tuple<std::string, std::string>> sets;
+        for (const InstructionSet& set : available_instruction_sets()) sets.emplace_back(set.name, set.description);
+        return sets;
+    });
+    m.def("active_instruction_set", [] { return std::string(active_instruction_set().name); });
+}

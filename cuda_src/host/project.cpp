@@ -1,0 +1,83 @@
+// Schedule of projection: a thread owns a few views and walks with them through the image, band by band of planes.
+#include <cmath>
+
+#include "packing.h"
+
+namespace opalg {
+
+// Rays of a view that come within a pixel of the image somewhere in planes [first, last], as multiples of `lanes`.
+static void active_rays(const ParallelView& view, std::int64_t detectors, std::int64_t across, double first, double last,
+                        int lanes, std::int64_t& from, std::int64_t& to) {
+    const double a = view.origin + view.slope * first, b = view.origin + view.slope * last;
+    const double least = std::min(a, b), most = std::max(a, b), end = double(detectors);
+    double begin = 0, stop = end;
+    if (view.step > 0) {
+        begin = std::floor((-1 - most) / view.step);
+        stop = std::ceil((double(across) - least) / view.step) + 1;
+    } else if (least >= double(across) || most <= -1) {
+        stop = 0;
+    }
+    from = std::int64_t(std::min(std::max(begin, 0.0), end)) / lanes * lanes;
+    to = round_up(std::int64_t(std::min(std::max(stop, 0.0), end)), lanes);
+}
+
+template <class T>
+static void project_views(const Group<T>& group, const Kernels<T>& kernels, const Problem& problem,
+                          const std::vector<View>& views, std::int64_t planes, std::int64_t across,
+                          const PaddedRows<T>& image, Team& team) {
+    // A chunk of views reads the image once. Its sums, like a band of the image, should stay in the second-level cache.
+    constexpr std::int64_t cache = 512 << 10;
+    const std::int64_t total = std::int64_t(views.size()), row = round_up(problem.detectors, kernels.lanes) * group.width;
+    const std::int64_t fair = (total + 4 * team.size() - 1) / (4 * team.size());
+    const std::int64_t chunk = std::max<std::int64_t>(1, std::min({fair, std::int64_t(16), cache / (row * std::int64_t(sizeof(T)))}));
+    const auto kernel = group.stack ? kernels.project_stack : kernels.project_image;
+
+    std::vector<Buffer<T>> scratch;
+    for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(chunk * row));
+
+    team.run((total + chunk - 1) / chunk, [&](std::int64_t item, int thread) {
+        const std::int64_t begin = item * chunk, end = std::min(total, begin + chunk);
+        T* sums = scratch[std::size_t(thread)].data();
+        std::fill(sums, sums + (end - begin) * row, T(0));
+        for (std::int64_t plane = 0; plane < planes; plane += kPlanes) {
+            const int count = int(std::min<std::int64_t>(kPlanes, planes - plane));
+            if (team.stopped(thread)) return;
+            for (std::int64_t k = begin; k < end; ++k) {
+                const ParallelView& view = views[std::size_t(k)].line;
+                std::int64_t from, to;
+                active_rays(view, problem.detectors, across, double(plane), double(plane + count - 1), kernels.lanes, from, to);
+                if (from < to)
+                    kernel({image.row(plane), std::ptrdiff_t(image.stride()), across, count, view.origin + view.slope * double(plane),
+                            view.slope, view.step, sums + (k - begin) * row, from, to});
+            }
+        }
+        for (std::int64_t k = begin; k < end; ++k)
+            unpack_view(group, kernels, problem, views[std::size_t(k)], sums + (k - begin) * row);
+    });
+}
+
+template <class T>
+void project(const Problem& problem, const Kernels<T>& kernels, const T* volumes, T* projections, Team& team) {
+    const LaneMix<T> mix = rows_from_slices<T>(problem);
+    team.run(std::int64_t(mix.untouched.size()), [&](std::int64_t item, int) {
+        T* row = projections + mix.untouched[std::size_t(item)];
+        for (std::int64_t view = 0; view < problem.views; ++view, row += problem.view_stride())
+            std::fill(row, row + problem.detectors, T(0));
+    });
+    if (problem.detectors == 0) return;
+    for (const Group<T>& group : groups(mix, kernels, volumes, projections)) {
+        for (const bool along_x : {false, true}) {
+            const std::vector<View> views = views_along(problem, along_x);
+            if (views.empty()) continue;
+            const std::int64_t planes = along_x ? problem.nx : problem.ny, across = along_x ? problem.ny : problem.nx;
+            const PaddedRows<T> image(planes, across, group);
+            pack_image(group, kernels, problem.ny, problem.nx, along_x, image, team);
+            project_views(group, kernels, problem, views, planes, across, image, team);
+        }
+    }
+}
+
+template void project(const Problem&, const Kernels<float>&, const float*, float*, Team&);
+template void project(const Problem&, const Kernels<double>&, const double*, double*, Team&);
+
+}  // namespace opalg

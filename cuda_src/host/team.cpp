@@ -1,0 +1,89 @@
+#include "team.h"
+
+#include <system_error>
+
+namespace opalg {
+
+constexpr std::chrono::milliseconds kPollInterval(50);
+
+Team::Team(int threads, std::function<bool()> interrupted) : interrupted_(std::move(interrupted)) {
+    try {
+        for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+    } catch (const std::system_error&) {
+        // The system gives no more threads: those we have, and the caller, do the work.
+    }
+}
+
+Team::~Team() {
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        closing_ = true;
+    }
+    started_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+}
+
+void Team::run(std::int64_t count, const std::function<void(std::int64_t, int)>& body) {
+    if (count <= 0) return;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        body_ = &body;
+        count_ = count;
+        next_ = 0;
+        busy_ = int(workers_.size());
+        ++round_;
+    }
+    started_.notify_all();
+    share(0);
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!finished_.wait_for(lock, kPollInterval, [this] { return busy_ == 0; })) {
+        lock.unlock();
+        poll();
+        lock.lock();
+    }
+    body_ = nullptr;
+    if (error_) std::rethrow_exception(error_);
+    if (cancelled_) throw Cancelled();
+}
+
+void Team::work(int thread) {
+    std::uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+        started_.wait(lock, [&] { return closing_ || round_ != seen; });
+        if (closing_) return;
+        seen = round_;
+        lock.unlock();
+        share(thread);
+        lock.lock();
+        if (--busy_ == 0) finished_.notify_one();
+    }
+}
+
+void Team::share(int thread) {
+    try {
+        while (!stopped(thread)) {
+            const std::int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
+            if (item >= count_) return;
+            (*body_)(item, thread);
+        }
+    } catch (...) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+        stop_ = true;
+    }
+}
+
+void Team::poll() {
+    if (!interrupted_ || cancelled_) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_poll_ < kPollInterval) return;
+    if (interrupted_()) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        cancelled_ = true;
+        stop_ = true;
+    }
+    last_poll_ = std::chrono::steady_clock::now();
+}
+
+}  // namespace opalg

@@ -1,0 +1,30 @@
+from typing import Any
+
+def project(
+    rays: Any,
+    lengths: Any,
+    volume_shape: tuple[int, int, int],
+    detector_shape: tuple[int, int],
+    first_slice: float,
+    slice_step: float,
+    batch: int,
+    volumes: Any,
+    projections: Any,
+    threads: int,
+    interruptible: bool,
+) -> None: ...
+def backproject(
+    rays: Any,
+    lengths: Any,
+    volume_shape: tuple[int, int, int],
+    detector_shape: tuple[int, int],
+    first_slice: float,
+    slice_step: float,
+    batch: int,
+    projections: Any,
+    volumes: Any,
+    threads: int,
+    interruptible: bool,
+) -> None: ...
+def instruction_sets() -> list[tuple[str, str]]: ...
+def active_instruction_set() -> str: ...
