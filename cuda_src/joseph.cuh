@@ -110,7 +110,7 @@ template <int Taps, class V> OPALG_INLINE void gather_weights(V fraction, RealOf
 }
 
 // Transpose for any step, also zero (rays that coincide): the rays [first, last) of a pixel within the detector, and the
-// distance of the first one in pixels. Those of weight zero at either end do no harm.
+// distance of the first one in pixels. One of weight zero at either end does no harm.
 OPALG_INLINE void gather_range(const ParallelView& view, double pixel, double plane, std::int64_t detectors,
                                std::int64_t& first, std::int64_t& last, double& distance) {
     const double offset = view.origin + view.slope * plane - pixel;  // of ray 0
@@ -123,6 +123,7 @@ OPALG_INLINE void gather_range(const ParallelView& view, double pixel, double pl
     from = from < 0 ? 0 : from > end ? end : from;
     to = to < 0 ? 0 : to > end ? end : to;
     first = std::int64_t(from);
+    first += double(first) < from;  // not before the tent: a long way to it would cost digits
     last = std::int64_t(to);
     distance = offset + view.step * double(first);
 }

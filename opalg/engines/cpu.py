@@ -46,7 +46,7 @@ class ParallelPlan:
         ``(nu,)``, or ``(nv, nu)`` for a stack.
     rays
         ``[views, 6]``: x, y of detector pixel u = 0; step of x, y from one pixel u to the next;
-        direction x, y of the rays (of any length but zero). A strided view of a larger array will do.
+        direction x, y of the rays (of any length but zero). A strided view will do.
     lengths
         ``[views]``: length of the ray between consecutive planes of its dominant index axis, the
         one along which the direction is larger. Samples are taken on these planes.
@@ -318,8 +318,8 @@ def _extension() -> ModuleType:
             _loaded = importlib.import_module("opalg.engines._cpu")
         except ImportError as error:
             _failure = (
-                f"the compiled CPU engine of opalg cannot be loaded ({error}): install opalg from a "
-                "wheel, or from source with a C++17 compiler"
+                f"the compiled CPU engine of opalg cannot be loaded ({error}): install opalg "
+                "from a wheel, or from source with a C++17 compiler"
             )
     if _loaded is None:
         raise MissingExtraError(_failure)
