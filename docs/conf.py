@@ -68,7 +68,10 @@ def name_bases_publicly(
     public = {}
     for package in reversed(PACKAGES):
         module = importlib.import_module(package)
-        public |= {id(getattr(module, known)): f"{package}.{known}" for known in module.__all__}
+        public |= {
+            id(getattr(module, known)): f"{package}.{known}"
+            for known in getattr(module, "__all__", ())
+        }
     bases[:] = [f":py:class:`{public[id(base)]}`" for base in bases if id(base) in public] or [
         object
     ]

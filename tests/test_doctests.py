@@ -7,28 +7,15 @@ import them.
 
 import doctest
 import importlib
-import importlib.util
-import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-import opalg
+from public_modules import module_names
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-
-
-def module_names() -> Iterator[str]:
-    """All modules of the installed package, compiled ones excepted: those have no docstring
-    examples of their own."""
-    yield "opalg"
-    for module in pkgutil.walk_packages(opalg.__path__, "opalg."):
-        origin = importlib.util.find_spec(module.name).origin
-        if origin and origin.endswith(".py"):
-            yield module.name
 
 
 @pytest.fixture
@@ -50,7 +37,7 @@ def run(pytestconfig: pytest.Config) -> Callable[[list[doctest.DocTest]], None]:
     return run_examples
 
 
-@pytest.mark.parametrize("name", list(module_names()))
+@pytest.mark.parametrize("name", module_names())
 def test_docstrings(name: str, run: Callable) -> None:
     try:
         module = importlib.import_module(name)

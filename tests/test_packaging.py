@@ -6,13 +6,13 @@ import importlib.metadata
 import importlib.resources
 import importlib.util
 import json
-import pkgutil
 import subprocess
 import sys
 import time
 from types import ModuleType
 
 import pytest
+from public_modules import module_names
 
 import opalg
 
@@ -126,11 +126,8 @@ print("fine")
 
 # ------------------------------------------------------------------------------------- public names
 def packages() -> list[str]:
-    """opalg and the packages below it whose names do not start with an underscore."""
-    found = [
-        module.name for module in pkgutil.walk_packages(opalg.__path__, "opalg.") if module.ispkg
-    ]
-    return ["opalg", *(name for name in found if "._" not in name and name != "opalg.cuda_src")]
+    """All packages, private ones excepted."""
+    return [name for name in module_names(packages_only=True) if "._" not in name]
 
 
 def imported_names(module: ModuleType) -> set[str]:
