@@ -16,7 +16,7 @@ __all__ = ["ParallelBeam"]
 
 # Views nearer than this (radians) are one direction seen twice, and share its weight.
 _SAME_DIRECTION = 1e-6
-# A gap this many times wider than the usual one is a range that was not measured.
+# A gap this many times wider than any other is a range that was not measured.
 _MISSING = 4.0
 
 
@@ -111,8 +111,8 @@ class ParallelBeam(Geometry):
 
         Half the distance to the next view on either side, directions being equal modulo half a turn.
         Views of one direction (180 degrees apart, in a scan over a full turn) share its weight.
-        Where a range of directions is missing the views beside it count as if their neighbours stood
-        at the usual distance. A complete scan's weights sum to pi.
+        Where a range of directions is missing (a gap more than four times wider than any other) the
+        views beside it count as if it were of the usual width. The weights of a complete scan sum to pi.
         """
         turned = np.mod(self.angles, math.pi)
         order = np.argsort(turned, kind="stable")
@@ -125,8 +125,11 @@ class ParallelBeam(Geometry):
             last = group[-1]
             directions, group = directions[:-1], np.where(group == last, 0, group)
         gaps = np.diff(directions, append=directions[0] + math.pi)
-        usual = float(np.median(gaps))
-        gaps = np.where(gaps > _MISSING * usual, usual, gaps)
+        if len(gaps) > 1:
+            widest = int(gaps.argmax())
+            others = np.delete(gaps, widest)
+            if gaps[widest] > _MISSING * others.max():
+                gaps[widest] = np.median(others)
         widths = (gaps + np.roll(gaps, 1)) / 2
         weights = np.empty_like(turned)
         weights[order] = (widths / np.bincount(group))[group]
