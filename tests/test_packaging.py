@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
+import inspect
 import json
 import subprocess
 import sys
@@ -168,6 +169,16 @@ def test_public_names_are_documented(name: str) -> None:
         value = getattr(module, public)
         if callable(value) or isinstance(value, ModuleType):
             assert value.__doc__, f"{name}.{public} has no docstring"
+        if isinstance(value, type):
+            # An override without a docstring of its own inherits that of the method it overrides.
+            members = [member for member in vars(value) if not member.startswith("_")]
+            bare = [
+                member
+                for member in members
+                if inspect.isroutine(getattr(value, member))
+                and not inspect.getdoc(getattr(value, member))
+            ]
+            assert not bare, f"{name}.{public} has methods without docstring: {bare}"
 
 
 def test_top_level_completes_names() -> None:
