@@ -6,29 +6,41 @@
 namespace opalg {
 namespace OPALG_ISA {
 
-template <class V, class Window> OPALG_INLINE void project_rays(const ProjectBand<RealOf<V>>& job, const Ramp<V>& rays) {
+// Groups of rays are walked together, so that their sums wait less for each other.
+template <class V, class Window, int Groups>
+OPALG_INLINE void project_groups(const ProjectBand<RealOf<V>>& job, const Ramp<V>& rays, const Ramp<V>& planes, std::int64_t ray) {
     using Real = RealOf<V>;
     constexpr int lanes = Lanes<V>::count;
     constexpr std::int64_t lowest = Window::reach > 0 ? -kMargin : -kFarAway;
-    const Ramp<V> planes(job.slope);
-    PlaneTable<V> table;
-    for (std::int64_t ray = job.first_ray; ray < job.last_ray; ray += lanes) {
-        table.fill(job.origin + job.step * double(ray), job.slope, planes, lowest, job.across + 1);
-        const Real* plane = job.image;
-        V sum = load<V>(job.sums + ray);
-        for (int j = 0; j < job.planes; ++j, plane += job.plane_stride) {
+    PlaneTable<V> table[Groups];
+    V sum[Groups];
+    for (int g = 0; g < Groups; ++g) {
+        table[g].fill(job.origin + job.step * double(ray + g * lanes), job.slope, planes, lowest, job.across + 1);
+        sum[g] = load<V>(job.sums + ray + g * lanes);
+    }
+    const Real* plane = job.image;
+    for (int j = 0; j < job.planes; ++j, plane += job.plane_stride) {
+        for (int g = 0; g < Groups; ++g) {
             IndexOf<V> lower;
             V weight;
-            rays.at(broadcast<V>(table.part[j]), lower, weight);
+            rays.at(broadcast<V>(table[g].part[j]), lower, weight);
             if constexpr (Window::reach > 0) {
-                sum = sum + sample<V>(Window(plane + table.whole[j]), lower, weight);
+                sum[g] = sum[g] + sample<V>(Window(plane + table[g].whole[j]), lower, weight);
             } else {  // lanes may lie anywhere: pixels -2 to across + 1 exist and are zero beyond the image
-                lower = clamped<V>(lower + broadcast_index<V>(table.whole[j]), -2, job.across);
-                sum = sum + sample<V>(Window(plane), lower, weight);
+                lower = clamped<V>(lower + broadcast_index<V>(table[g].whole[j]), -2, job.across);
+                sum[g] = sum[g] + sample<V>(Window(plane), lower, weight);
             }
         }
-        store(job.sums + ray, sum);
     }
+    for (int g = 0; g < Groups; ++g) store(job.sums + ray + g * lanes, sum[g]);
+}
+
+template <class V, class Window> OPALG_INLINE void project_rays(const ProjectBand<RealOf<V>>& job, const Ramp<V>& rays) {
+    constexpr int lanes = Lanes<V>::count, groups = 2;
+    const Ramp<V> planes(job.slope);
+    std::int64_t ray = job.first_ray;
+    for (; ray + groups * lanes <= job.last_ray; ray += groups * lanes) project_groups<V, Window, groups>(job, rays, planes, ray);
+    for (; ray < job.last_ray; ray += lanes) project_groups<V, Window, 1>(job, rays, planes, ray);
 }
 
 template <class V> void project_image(const ProjectBand<RealOf<V>>& job) {

@@ -24,6 +24,9 @@ template <class V> struct PlaneTable {
             store(whole + j, clamped<V>(w + broadcast_index<V>(first), low, high));
             store(part + j, p);
         }
+        // Read back one number at a time: without this g++ keeps the table in registers and extracts them, at the expense
+        // of the port that permutes the samples.
+        asm volatile("" : : "r"(this) : "memory");
     }
 };
 
