@@ -131,7 +131,7 @@ def replicate(operator: Operator, count: int) -> Operator:
     --------
     >>> import opalg as oa
     >>> D = oa.Gradient(oa.Grid((4, 4)))
-    >>> oa.replicate(D, 3).domain == D.domain ** 3
+    >>> oa.replicate(D, 3).domain == D.domain**3
     True
     """
     if not isinstance(count, (int, np.integer)) or count < 1:
@@ -227,10 +227,13 @@ class BlockOperator(Operator):
     def inverse(self) -> Operator:
         """The block diagonal of the inverses, for a block diagonal."""
         if self.form != "block_diagonal":
-            raise NotSupportedError(f"the inverse of {self} has no formula; only that of a block diagonal")
+            raise NotSupportedError(
+                f"the inverse of {self} has no formula; only that of a block diagonal"
+            )
         return block_diagonal([row[i].inverse for i, row in enumerate(self.rows)])  # type: ignore[union-attr]
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         total = Cost(0, 0)
         for part in self._children():
             total = total + part.cost()
@@ -266,7 +269,10 @@ class LinearBlockOperator(BlockOperator, LinearOperator):
         super().__init__(form, rows)
         parts: Any = self._children()
         self.exact_adjoint = all(part.exact_adjoint for part in parts)
-        self.complex_linear = all(part.complex_linear for part in parts)
+        # Between real spaces nothing is asked of the parts, which may pass through complex ones.
+        self.complex_linear = self.complex_linear and (
+            not self.domain.is_complex or all(part.complex_linear for part in parts)
+        )
         self.nonnegative = all(part.nonnegative for part in parts)
         if form == "block_diagonal":
             self.self_adjoint = all(part.self_adjoint for part in parts)
@@ -274,6 +280,7 @@ class LinearBlockOperator(BlockOperator, LinearOperator):
 
     @property
     def real(self) -> bool:
+        """Whether the matrix is real, so that ``A.T`` is ``A.H``."""
         return all(part.real for part in self._children())  # type: ignore[attr-defined]
 
     def _transposed(self) -> LinearOperator:
@@ -299,7 +306,8 @@ class LinearBlockOperator(BlockOperator, LinearOperator):
 
     def _norm_bounds(self) -> norms.Bounds:
         cells = [
-            [norms.Bounds(0.0, 0.0) if p is None else p.norm_bounds() for p in row] for row in self.rows
+            [norms.Bounds(0.0, 0.0) if p is None else p.norm_bounds() for p in row]
+            for row in self.rows
         ]
         lower = max(cell.lower for row in cells for cell in row)
         if self.form == "block_diagonal":
@@ -328,7 +336,9 @@ def _common(parts: Sequence[Operator | None], side: str, place: str) -> Any:
             )
         space = both
     if space is None:
-        raise ArgumentError(f"{place} has no operator; put oa.Zero(domain, range) where its space is meant")
+        raise ArgumentError(
+            f"{place} has no operator; put oa.Zero(domain, range) where its space is meant"
+        )
     return space
 
 
@@ -352,7 +362,7 @@ class Component(LinearOperator):
 
     def __init__(self, space: ProductSpace, index: int) -> None:
         super().__init__(space, _part(space, index))
-        self.index = int(index)
+        self.index = int(index) % len(space)
 
     nonnegative = True
 
@@ -390,7 +400,7 @@ class Embedding(LinearOperator):
 
     def __init__(self, space: ProductSpace, index: int) -> None:
         super().__init__(_part(space, index), space)
-        self.index = int(index)
+        self.index = int(index) % len(space)
 
     def _transposed(self) -> LinearOperator:
         return Component(self.range, self.index)

@@ -10,7 +10,7 @@ from opalg.arrays import Array, Constant, as_numpy, copy, dtype_of, is_array, mu
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError, NotSupportedError
 from opalg.operators import printing
 from opalg.operators.norms import Bounds
-from opalg.operators.operator import Cost, LinearOperator, Operator
+from opalg.operators.operator import Cost, LinearOperator
 from opalg.operators.scalars import as_scalar, conjugate
 from opalg.spaces import Blocks, Space
 
@@ -122,10 +122,18 @@ class Scaling(LinearOperator):
         return Bounds(abs(self.factor), abs(self.factor))
 
     def _infix(self) -> printing.Text:
-        return printing.infix(" * ", [printing.atom(printing.number(self.factor)), printing.atom("Identity")], printing.PRODUCT)
+        return printing.infix(
+            " * ",
+            [printing.atom(printing.number(self.factor)), printing.atom("Identity")],
+            printing.PRODUCT,
+        )
 
     def _latex(self) -> printing.Text:
-        return printing.infix(r" \, ", [printing.atom(printing.number(self.factor)), printing.atom("I")], printing.PRODUCT)
+        return printing.infix(
+            r" \, ",
+            [printing.atom(printing.number(self.factor)), printing.atom("I")],
+            printing.PRODUCT,
+        )
 
 
 class Zero(LinearOperator):
@@ -269,6 +277,7 @@ class Diagonal(LinearOperator):
         return Bounds(top, top)
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         size, itemsize = self.domain.size, self.domain.dtype.itemsize
         return Cost(size, (2 * size + int(np.prod(self.weight.shape))) * itemsize)
 

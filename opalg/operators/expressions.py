@@ -7,6 +7,7 @@ build exactly what they are given.
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 from operator import add
 from typing import Any
 
@@ -41,11 +42,15 @@ class _Linear(LinearOperator):
 
     def _inherit(self, parts: tuple[LinearOperator, ...]) -> None:
         self.exact_adjoint = all(part.exact_adjoint for part in parts)
-        self.complex_linear = all(part.complex_linear for part in parts)
+        # Between real spaces nothing is asked of the parts, which may pass through complex ones.
+        self.complex_linear = self.complex_linear and (
+            not self.domain.is_complex or all(part.complex_linear for part in parts)
+        )
         self.nonnegative = all(part.nonnegative for part in parts)
 
     @property
     def real(self) -> bool:
+        """Whether the matrix is real, so that ``A.T`` is ``A.H``."""
         return all(part.real for part in self._children())  # type: ignore[attr-defined]
 
 
@@ -96,6 +101,7 @@ class Sum(Operator):
         return LinearSum(*(part._derivative(x) for part in self.parts))
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return reduce(add, (part.cost() for part in self.parts))
 
     def _children(self) -> tuple[Operator, ...]:
@@ -105,7 +111,9 @@ class Sum(Operator):
         return printing.infix(" + ", [part._infix() for part in self.parts], printing.SUM)
 
     def _latex(self) -> printing.Text:
-        return printing.infix(" + ", [part._latex() for part in self.parts], printing.SUM, latex=True)
+        return printing.infix(
+            " + ", [part._latex() for part in self.parts], printing.SUM, latex=True
+        )
 
     def _label(self) -> str:
         return " + ".join("_" for _ in self.parts)
@@ -150,7 +158,7 @@ class Product(Operator):
     """
 
     def __init__(self, *parts: Operator) -> None:
-        for left, right in zip(parts, parts[1:], strict=False):
+        for left, right in pairwise(parts):
             if join(left.domain, right.range) is None:
                 raise SpaceMismatchError(
                     f"cannot compose {left} @ {right}: {right} maps to {right.range}, but {left} takes "
@@ -189,6 +197,7 @@ class Product(Operator):
         return reduce(lambda left, right: left @ right, inverses)
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return reduce(add, (part.cost() for part in self.parts))
 
     def _children(self) -> tuple[Operator, ...]:
@@ -198,7 +207,9 @@ class Product(Operator):
         return printing.infix(" @ ", [part._infix() for part in self.parts], printing.PRODUCT)
 
     def _latex(self) -> printing.Text:
-        return printing.infix(r" \, ", [part._latex() for part in self.parts], printing.PRODUCT, latex=True)
+        return printing.infix(
+            r" \, ", [part._latex() for part in self.parts], printing.PRODUCT, latex=True
+        )
 
     def _label(self) -> str:
         return " @ ".join("_" for _ in self.parts)
@@ -271,6 +282,7 @@ class Scaled(Operator):
         return self.operator.inverse * (1 / self.factor)
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return self.operator.cost() + Cost(self.range.size, 0)
 
     def _children(self) -> tuple[Operator, ...]:
@@ -312,6 +324,7 @@ class LinearScaled(Scaled, _Linear):
 
     @property
     def real(self) -> bool:
+        """Whether the matrix is real, so that ``A.T`` is ``A.H``."""
         return isinstance(self.factor, float) and self.operator.real
 
     def _transposed(self) -> LinearOperator:
@@ -371,6 +384,7 @@ class Power(Operator):
         return self.operator.inverse**self.exponent
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         one = self.operator.cost()
         return Cost(one.operations * self.exponent, one.bytes * self.exponent)
 
@@ -443,6 +457,7 @@ class Gram(_Linear):
         return norms.Bounds(lower**2, upper**2)
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return self.operator.cost() + self.operator.cost()
 
     def _children(self) -> tuple[Operator, ...]:
@@ -454,7 +469,9 @@ class Gram(_Linear):
 
     def _latex(self) -> printing.Text:
         part = self.operator._latex()
-        return printing.infix(r" \, ", [printing.postfix(part, "^{*}"), part], printing.PRODUCT, latex=True)
+        return printing.infix(
+            r" \, ", [printing.postfix(part, "^{*}"), part], printing.PRODUCT, latex=True
+        )
 
     def _label(self) -> str:
         return "gram: _.H @ _"
@@ -492,6 +509,7 @@ class Conjugate(_Linear):
         return self.operator.norm_bounds()
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return self.operator.cost()
 
     def _children(self) -> tuple[Operator, ...]:
@@ -516,4 +534,3 @@ def _conj(x: Array, out: Array | None = None) -> Array:
         return value
     out[...] = value
     return out
-

@@ -17,7 +17,7 @@ __all__ = ["PointwiseProduct", "Shifted"]
 
 
 class PointwiseProduct(Operator):
-    """``x -> A(x) * B(x)``, entry by entry; written ``A * B``. (``A @ B`` composes.)
+    """``x -> A(x) * B(x)``, entry by entry, written ``A * B`` (``A @ B`` composes).
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ class PointwiseProduct(Operator):
         )
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return self.first.cost() + self.second.cost() + Cost(self.range.size, 0)
 
     def _children(self) -> tuple[Operator, ...]:
@@ -137,16 +138,21 @@ class Shifted(Operator):
         return self.operator.inverse @ subtraction
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return self.operator.cost() + Cost(self.range.size, 0)
 
     def _children(self) -> tuple[Operator, ...]:
         return (self.operator,)
 
     def _infix(self) -> printing.Text:
-        return printing.infix(" + ", [self.operator._infix(), printing.atom("constant")], printing.SUM)
+        return printing.infix(
+            " + ", [self.operator._infix(), printing.atom("constant")], printing.SUM
+        )
 
     def _latex(self) -> printing.Text:
-        return printing.infix(" + ", [self.operator._latex(), printing.atom("b")], printing.SUM, latex=True)
+        return printing.infix(
+            " + ", [self.operator._latex(), printing.atom("b")], printing.SUM, latex=True
+        )
 
     def _label(self) -> str:
         return "_ + constant"
@@ -157,4 +163,3 @@ class Shifted(Operator):
 
 def _flat(x: Array) -> list[Array]:
     return x.flatten() if isinstance(x, Blocks) else [x]
-

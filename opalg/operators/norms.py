@@ -102,7 +102,9 @@ def _collatz_wielandt(operator: Any) -> Bounds:
         _refuse_nonfinite(operator, z)
         top = max(float((b / a).max()) for a, b in zip(x, z, strict=True))
         square = sum(float(np.vdot(a, a)) for a in _double(x))
-        rayleigh = sum(float(np.vdot(a, b)) for a, b in zip(_double(x), _double(z), strict=True)) / square
+        rayleigh = (
+            sum(float(np.vdot(a, b)) for a, b in zip(_double(x), _double(z), strict=True)) / square
+        )
         lower, upper = max(lower, rayleigh), min(upper, top)
         if upper <= lower * _TARGET**2:
             break

@@ -168,7 +168,9 @@ class Operator(Value):
         return self._derivative(self.domain.check(x, f"the point of the derivative of {self}"))
 
     def _derivative(self, x: Array) -> LinearOperator:
-        raise NotSupportedError(f"{self} has no derivative; its class would have to define _derivative")
+        raise NotSupportedError(
+            f"{self} has no derivative; its class would have to define _derivative"
+        )
 
     @property
     def inverse(self) -> Operator:
@@ -340,7 +342,12 @@ class LinearOperator(Operator):
     unitary: bool = False
     """Whether ``A.H @ A`` and ``A @ A.H`` are identities."""
     complex_linear: bool = True
-    """Whether ``A(1j * x)`` is ``1j * A(x)``."""
+    """Whether ``A(1j * x)`` is ``1j * A(x)``; False between real and complex spaces."""
+
+    def __init__(self, domain: Any, range: Any) -> None:
+        super().__init__(domain, range)
+        if domain.is_mixed or range.is_mixed or domain.is_complex != range.is_complex:
+            self.complex_linear = False
 
     @property
     def real(self) -> bool:
@@ -349,6 +356,10 @@ class LinearOperator(Operator):
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
         raise NotImplementedError(f"{type(self).__name__} does not define _apply_transpose")
+
+    def _accumulate_transpose(self, y: Array, out: Array, scale: Any = 1) -> Array:
+        """``out + scale * self.H(y)``, in the memory of ``out`` where the library allows it."""
+        return Operator._accumulate(self.H, y, out, scale)
 
     # Adjoints
 
@@ -407,7 +418,7 @@ class LinearOperator(Operator):
         Examples
         --------
         >>> import opalg as oa
-        >>> oa.Gradient(oa.Grid((64, 64), spacing=0.5)).norm_bounds().upper < 8 ** 0.5 / 0.5
+        >>> oa.Gradient(oa.Grid((64, 64), spacing=0.5)).norm_bounds().upper < 8**0.5 / 0.5
         True
         """
         return norms.cached(self, "bounds", self._norm_bounds)
@@ -445,6 +456,7 @@ class Transposed(LinearOperator):
 
     @property
     def real(self) -> bool:
+        """Whether the matrix is real, so that ``A.T`` is ``A.H``."""
         return self.operator.real
 
     def _apply(self, x: Array, out: Array | None) -> Array:
@@ -453,14 +465,22 @@ class Transposed(LinearOperator):
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
         return self.operator._apply(y, out)
 
+    def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
+        return self.operator._accumulate_transpose(x, out, scale)
+
+    def _accumulate_transpose(self, y: Array, out: Array, scale: Any = 1) -> Array:
+        return self.operator._accumulate(y, out, scale)
+
     @property
     def inverse(self) -> Operator:
+        """The transpose of the inverse."""
         return self.operator.inverse.H  # type: ignore[attr-defined, no-any-return]
 
     def _norm_bounds(self) -> norms.Bounds:
         return self.operator.norm_bounds()
 
     def cost(self) -> Cost:
+        """What the parts cost together."""
         return self.operator.cost()
 
     def __repr__(self) -> str:

@@ -33,7 +33,10 @@ def infix(separator: str, parts: list[Text], binding: int, latex: bool = False) 
         return parts[0]
     # The first part may bind equally; later ones would be re-associated, which is harmless for sums but
     # not for a scalar times a product, so a product inside a product keeps its parentheses.
-    texts = [_inside(part, binding if i == 0 else binding + (binding == PRODUCT), latex) for i, part in enumerate(parts)]
+    texts = [
+        _inside(part, binding if i == 0 else binding + (binding == PRODUCT), latex)
+        for i, part in enumerate(parts)
+    ]
     joined = separator.join(texts)
     if separator == " + ":
         joined = joined.replace(" + -", " - ")

@@ -172,7 +172,11 @@ def compose(left: Operator, right: Operator) -> Any:
     for part in _factors(left) + _factors(right):
         # A number moves to the front past operators that commute with it.
         number, rest = _split(part) if isinstance(part, LinearOperator) else (1.0, part)
-        if number != 1 and _linear(parts) and (np.isreal(number) or all(p.complex_linear for p in parts)):
+        if (
+            number != 1
+            and _linear(parts)
+            and (np.isreal(number) or all(p.complex_linear for p in parts))
+        ):
             factor, part = factor * number, rest
         elif number != 1 and not parts:
             factor, part = factor * number, rest
@@ -243,7 +247,9 @@ def power(operator: Any, exponent: Any) -> Any:
         raise ArgumentError(f"the power of an operator must be an integer, got {exponent!r}")
     if exponent < 0:
         return power(operator.inverse, -exponent)
-    single = LinearPower(operator, 1) if isinstance(operator, LinearOperator) else Power(operator, 1)
+    single = (
+        LinearPower(operator, 1) if isinstance(operator, LinearOperator) else Power(operator, 1)
+    )
     if exponent == 0:
         return Identity(single.domain)
     if _enabled.get():

@@ -33,6 +33,11 @@ def as_scalar(value: Any, space: Any) -> float | complex:
         raise NonFiniteError(f"the factor of an operator must be finite, got {value!r}")
     if number.imag == 0:
         return number.real
+    if space.is_mixed:
+        raise ArgumentError(
+            f"the complex factor {value!r} would lead out of {space}, which has real parts; scale the "
+            "complex parts by themselves, with oa.block_diagonal"
+        )
     if not space.is_complex:
         raise ArgumentError(
             f"the complex factor {value!r} would lead out of the real space {space}; put "

@@ -88,7 +88,9 @@ class Blocks(tuple[Any, ...]):
         return self._map(_itruediv, other)
 
     def __eq__(self, other: object) -> bool:
-        raise TypeError("compare the arrays of Blocks one by one; space.norm(x - y) gives a distance")
+        raise TypeError(
+            "compare the arrays of Blocks one by one; space.norm(x - y) gives a distance"
+        )
 
     def __repr__(self) -> str:
         return f"Blocks({', '.join(map(repr, self))})"

@@ -34,7 +34,7 @@ class ProductSpace(Value):
 
     Examples
     --------
-    >>> X = Space((2, 3)); Y = Space(4, "float64")
+    >>> X, Y = Space((2, 3)), Space(4, "float64")
     >>> u = (X * Y).zeros()
     >>> [part.shape for part in u], u in X * Y
     ([(2, 3), (4,)], True)
@@ -70,6 +70,11 @@ class ProductSpace(Value):
     def is_complex(self) -> bool:
         """Whether any part is complex."""
         return any(space.is_complex for space in self.spaces)
+
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether some parts are real and some complex."""
+        return any(space.is_mixed or space.is_complex != self.is_complex for space in self.spaces)
 
     @property
     def is_plain(self) -> bool:
@@ -137,7 +142,9 @@ class ProductSpace(Value):
             return False
         if not all(space.accepts(part) for space, part in zip(self.spaces, x, strict=True)):
             return False
-        return len({space.batch_shape(part) for space, part in zip(self.spaces, x, strict=True)}) == 1
+        return (
+            len({space.batch_shape(part) for space, part in zip(self.spaces, x, strict=True)}) == 1
+        )
 
     def check(self, x: Any, what: str = "argument") -> Blocks:
         """``x`` as a `Blocks` if it is an element (a plain tuple will do), else a helpful error.
@@ -147,6 +154,8 @@ class ProductSpace(Value):
         SpaceMismatchError, DtypeError
             If ``x`` is no element of this space.
         """
+        if self.accepts(x):
+            return x  # type: ignore[no-any-return]
         self._check_length(x, what)
         parts = Blocks(
             space.check(part, f"part {i} of {what}")
@@ -154,7 +163,9 @@ class ProductSpace(Value):
         )
         batches = [space.batch_shape(part) for space, part in zip(self.spaces, parts, strict=True)]
         if len(set(batches)) != 1:
-            raise SpaceMismatchError(f"the parts of {what} must have the same batch axes, got {batches}")
+            raise SpaceMismatchError(
+                f"the parts of {what} must have the same batch axes, got {batches}"
+            )
         return parts
 
     def _check_length(self, x: Any, what: str) -> None:
@@ -164,7 +175,9 @@ class ProductSpace(Value):
                 f"got {type(x).__name__}"
             )
         if len(x) != len(self):
-            raise SpaceMismatchError(f"{what} must have {len(self)} parts to lie in {self}, got {len(x)}")
+            raise SpaceMismatchError(
+                f"{what} must have {len(self)} parts to lie in {self}, got {len(x)}"
+            )
 
     def batch_shape(self, x: Blocks) -> tuple[int, ...]:
         """The extents of the batch axes of an element."""
@@ -195,9 +208,7 @@ class ProductSpace(Value):
     ) -> Blocks:
         """``a * x + b * y`` part by part; see `Space.lincomb`."""
         return Blocks(
-            space.lincomb(
-                a, x[i], b, None if y is None else y[i], None if out is None else out[i]
-            )
+            space.lincomb(a, x[i], b, None if y is None else y[i], None if out is None else out[i])
             for i, space in enumerate(self.spaces)
         )
 

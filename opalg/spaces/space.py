@@ -119,6 +119,8 @@ class Space(Value):
         """Whether the entries are complex."""
         return self.dtype.kind == "c"
 
+    is_mixed = False  # a product may have real and complex parts
+
     @property
     def is_plain(self) -> bool:
         """Whether the space says nothing beyond shape and dtype."""
@@ -219,6 +221,7 @@ class Space(Value):
         """
         if not is_array(x):
             x = np.asarray(x)
+        like = like.first if isinstance(like, Blocks) else like
         if dtype_of(x).kind == "c" and not self.is_complex:
             raise DtypeError(
                 f"complex values do not fit into {self}; take .real or abs(), or use {self}.complex"
@@ -235,7 +238,6 @@ class Space(Value):
             raise NonFiniteError(f"values overflow when {dtype_of(x)} is converted to {self.dtype}")
         if like is None:
             return converted
-        like = like.first if isinstance(like, Blocks) else like
         if namespace(like) is np:
             return converted
         xp = namespace(like)
@@ -348,9 +350,7 @@ class Space(Value):
         return f"{type(self).__name__} {self.shape}{axes} {self.dtype}"
 
 
-def _as_weighting(
-    weighting: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> float | Constant:
+def _as_weighting(weighting: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> float | Constant:
     if not is_array(weighting) or weighting.ndim == 0:
         weight = float(weighting)
         if not (math.isfinite(weight) and weight > 0):
