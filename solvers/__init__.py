@@ -1,0 +1,33 @@
+"""Iterative reconstruction: solvers that are operators, rules that stop them, callbacks that watch."""
+
+from opalg.solvers.callbacks import History, ProgressBar
+from opalg.solvers.krylov import CG, CGLS
+from opalg.solvers.solver import Result, Solver
+from opalg.solvers.state import State
+from opalg.solvers.stationary import SIRT, Landweber
+from opalg.solvers.stopping import (
+    Discrepancy,
+    MaxIterations,
+    MaxTime,
+    RelativeChange,
+    Residual,
+    Rule,
+)
+
+__all__ = [
+    "CG",
+    "CGLS",
+    "SIRT",
+    "Landweber",
+    "Result",
+    "Solver",
+    "State",
+    "Discrepancy",
+    "MaxIterations",
+    "MaxTime",
+    "RelativeChange",
+    "Residual",
+    "Rule",
+    "History",
+    "ProgressBar",
+]

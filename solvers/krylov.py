@@ -1,0 +1,235 @@
+"""Krylov methods: each step is the best one in a space that grows by one dimension per iteration."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from opalg.arrays import Array, as_numpy, is_array, namespace
+from opalg.errors import AccuracyWarning, ArgumentError, SpaceMismatchError
+from opalg.solvers.solver import Solver
+from opalg.solvers.state import State
+from opalg.solvers.vectors import inner, length, plain, ratio
+from opalg.spaces import ProductSpace
+from opalg.spaces.compatibility import join
+
+__all__ = ["CG", "CGLS"]
+
+
+class CG(Solver):
+    """Conjugate gradients for ``A(x) = y`` with a self-adjoint positive operator.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        Self-adjoint and positive, with one space for domain and range, such as
+        ``A.H @ A + 0.1 * oa.Identity(A.domain)``.
+    iterations : int, default 100
+        A run ends before if the residual vanishes to rounding.
+
+    Raises
+    ------
+    SpaceMismatchError
+        If domain and range differ.
+    ArgumentError
+        When run, if the operator turns out not to be positive.
+
+    Warns
+    -----
+    AccuracyWarning
+        If the operator does not say that it is self-adjoint, or has an unmatched adjoint inside.
+
+    Notes
+    -----
+    The iterate after k steps minimises the energy of the error, ``<e, A(e)>``, over the Krylov space of
+    dimension k. The energy norm of the error falls at least by ``(sqrt(c) - 1) / (sqrt(c) + 1)`` per step,
+    twice that at first, where c is the condition number of A.
+
+    Memory beyond the data: 4 arrays of the space. Cost per iteration: one application. ``residual`` is
+    the norm of the recurred residual, which agrees with ``y - A(x)`` to rounding. Starting from an array
+    costs one application more. Each sample of a batch has its own steps.
+
+    References
+    ----------
+    M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res.
+    Nat. Bur. Standards 49, 1952.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import solvers
+    >>> result = solvers.CG(oa.Diagonal(np.array([1.0, 2.0, 4.0]))).solve(np.ones(3))
+    >>> result.x.round(6).tolist(), result.reason
+    ([1.0, 0.5, 0.25], 'the residual vanished to rounding after 3 iterations')
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        A = self.operator
+        if join(A.domain, A.range) is None:
+            raise SpaceMismatchError(
+                f"CG needs an operator from a space to itself, {A} maps {A.domain} to {A.range}; "
+                "use CGLS(A) for least squares"
+            )
+        if not A.self_adjoint:
+            warnings.warn(
+                f"CG needs a self-adjoint operator; {A} does not say that it is one (self_adjoint = True in "
+                "its class does)",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+
+    def initial(self, y: Array, x: Array | None = None) -> State:
+        """``x``, the residual ``r``, the direction ``p`` and ``gamma = |r|^2``."""
+        X = plain(self.operator.domain)
+        r = y if x is None else X.lincomb(1, y, -1, self.operator(x))
+        gamma, residual = inner(X, r, r), length(X, r)
+        floor = _rounding(X) * (residual if x is None else length(X, y))
+        return self.start(y, x, r=r, p=r, gamma=gamma, residual=residual, floor=floor)
+
+    def step(self, state: State, y: Array) -> State:
+        """The best step along ``p``, then the next direction, conjugate to all before."""
+        A, X = self.operator, plain(self.operator.domain)
+        q = A(state.p, out=state.buffer("q", X))
+        curvature = inner(X, state.p, q)
+        self._refuse_negative(curvature, state)
+        alpha = _where_positive(state, ratio(state.gamma, curvature))
+        x = X.lincomb(1, state.x, alpha, state.p, out=state.buffer("x", X))
+        r = X.lincomb(1, state.r, -alpha, q, out=state.buffer("r", X))
+        gamma = inner(X, r, r)
+        p = X.lincomb(1, r, ratio(gamma, state.gamma), state.p, out=state.buffer("p", X))
+        return state.advance(x=x, r=r, p=p, gamma=gamma, residual=length(X, r))
+
+    def finished(self, state: State) -> str | None:
+        """Whether the residual of every sample has vanished."""
+        return _vanished(state, state.residual, "residual")
+
+    def _refuse_negative(self, curvature: Any, state: State) -> None:
+        values = _numbers(curvature)
+        wrong = np.less_equal(values, 0) & np.greater(state.residual, state.floor)
+        if np.any(wrong):
+            raise ArgumentError(
+                f"CG needs a positive operator, but <p, A(p)> = {np.min(values):g} in iteration "
+                f"{state.iteration + 1}; for least squares use CGLS, or add a multiple of the identity"
+            )
+
+
+class CGLS(Solver):
+    """Conjugate gradients for least squares: minimises ``|A(x) - y|`` over growing Krylov spaces.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        Any; its transpose must be exact.
+    iterations : int, default 100
+        With noisy data the best reconstruction comes after some 10 to 30 iterations: see `Discrepancy`.
+
+    Warns
+    -----
+    AccuracyWarning
+        If the operator's adjoint is not exact: the method then stalls or diverges.
+
+    Notes
+    -----
+    In exact arithmetic CG for ``A.H A x = A.H y``, but with rounding errors of A instead of its square.
+    From x = 0 converges to the solution of smallest norm. With ``oa.vstack([A, d * oa.Identity(A.domain)])``
+    and zero data for the second part it solves Tikhonov's problem.
+
+    Memory beyond the data: 3 volumes and 2 sinograms. Cost per iteration: one application and one
+    transpose, before the first iteration one transpose. ``residual`` is the norm of the recurred
+    residual. Starting from an array costs one application more. Each sample of a batch has its own steps.
+
+    References
+    ----------
+    Å. Björck, "Numerical Methods for Least Squares Problems", SIAM, 1996, section 7.4. M. R. Hestenes and
+    E. Stiefel, 1952 (see `CG`).
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import solvers
+    >>> A = oa.MatrixOperator(np.array([[1.0, 1.0], [0.0, 2.0], [0.0, 0.0]]))
+    >>> solvers.CGLS(A, iterations=2)(np.array([3.0, 4.0, 5.0])).round(6).tolist()
+    [1.0, 2.0]
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.operator.exact_adjoint:
+            warnings.warn(
+                f"CGLS needs the exact adjoint, that of {self.operator} is an approximation: the iteration "
+                "may stall or diverge; use SIRT, or the matched pair",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+
+    def initial(self, y: Array, x: Array | None = None) -> State:
+        """``x``, the residual ``r``, the direction ``p = A.H(r)`` and ``gamma = |p|^2``."""
+        A, X, Y = self.operator, plain(self.operator.domain), plain(self.operator.range)
+        r = y if x is None else Y.lincomb(1, y, -1, A(x))
+        p = A.H(r)
+        gradient = length(X, p)
+        floor = _rounding(X) * gradient
+        return self.start(
+            y,
+            x,
+            r=r,
+            p=p,
+            gamma=inner(X, p, p),
+            residual=length(Y, r),
+            gradient=gradient,
+            floor=floor,
+        )
+
+    def step(self, state: State, y: Array) -> State:
+        """The best step along ``p``, then the next direction."""
+        A, X, Y = self.operator, plain(self.operator.domain), plain(self.operator.range)
+        q = A(state.p, out=state.buffer("q", Y))
+        alpha = _where_positive(state, ratio(state.gamma, inner(Y, q, q)))
+        x = X.lincomb(1, state.x, alpha, state.p, out=state.buffer("x", X))
+        r = Y.lincomb(1, state.r, -alpha, q, out=state.buffer("r", Y))
+        s = A.H(r, out=state.buffer("s", X))
+        gamma = inner(X, s, s)
+        p = X.lincomb(1, s, ratio(gamma, state.gamma), state.p, out=state.buffer("p", X))
+        return state.advance(
+            x=x, r=r, p=p, gamma=gamma, residual=length(Y, r), gradient=_numbers(gamma) ** 0.5
+        )
+
+    def finished(self, state: State) -> str | None:
+        """Whether the gradient ``A.H(r)`` of every sample has vanished."""
+        return _vanished(state, state.gradient, "gradient of the least squares")
+
+
+def _where_positive(state: State, alpha: Any) -> Any:
+    """The step length, zero for samples that have converged: what is left of them is rounding noise."""
+    measure = state.gradient if "gradient" in state else state.residual
+    active = np.greater(measure, state.floor)
+    if active.all():
+        return alpha
+    if active.ndim == 0:
+        return 0.0
+    if isinstance(alpha, np.ndarray):
+        return np.where(active, alpha, 0.0)
+    xp = namespace(alpha)
+    return xp.where(xp.asarray(active, device=alpha.device), alpha, xp.zeros_like(alpha))
+
+
+def _vanished(state: State, measure: Any, name: str) -> str | None:
+    if not np.all(np.less_equal(measure, state.floor)):
+        return None
+    count = state.iteration
+    return f"the {name} vanished to rounding after {count} iteration{'' if count == 1 else 's'}"
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers per sample for a decision, off PyTorch's record."""
+    return np.asarray(as_numpy(value), np.float64) if is_array(value) else value
+
+
+def _rounding(space: Any) -> float:
+    """The relative spacing of numbers in a space."""
+    if isinstance(space, ProductSpace):
+        return max(_rounding(part) for part in space)
+    return float(np.finfo(space.dtype).eps)
