@@ -50,6 +50,8 @@ def check_torch_values(case: Case) -> None:
         expected = operator(x)
         with torch.no_grad():
             plain = operator(_tensor(x))
+            if not all(is_torch(part) for part in parts(plain)):
+                fail(f"{name} of a tensor must be a tensor; see {method}")
             into = operator.range.zeros(like=_first(_tensor(x)), batch=(2,))
             operator(_tensor(x), out=into)
         recorded = mapped(lambda t: t.detach(), operator(_tensor(x, True)))
@@ -63,8 +65,6 @@ def check_torch_values(case: Case) -> None:
             " of a lazily conjugated tensor": conjugated,
         }
         for word, found in words.items():
-            if not all(is_torch(part) for part in parts(found)):
-                fail(f"{name}{word} of a tensor must be a tensor; see {method}")
             for part, want in zip(parts(found), parts(expected), strict=True):
                 if as_numpy(part).dtype != want.dtype:
                     fail(
