@@ -49,7 +49,8 @@ def transmission(data: Array, flat: Array, dark: Array | float = 0.0) -> np.ndar
         bad = np.argwhere(beam <= 0)
         raise ArgumentError(
             f"{len(bad)} pixels are not brighter in flat than in dark, the first at "
-            f"{tuple(bad[0].tolist())}: dead pixels, or flat and dark exchanged?"
+            f"{tuple(bad[0].tolist())}: flat and dark exchanged? For single dead pixels, pass "
+            "flat=np.maximum(flat, dark + 1)"
         )
     background = empty - beam
     return ((counts - background) / beam).astype(np.float32)
