@@ -21,6 +21,8 @@ struct ParallelView {
     double origin, slope, step;  // step >= 0: rays are counted from the end if u runs against the axis
     bool along_x;                // the dominant axis is x, planes are columns
     bool reversed;               // ray u of the formula is detector pixel nu - 1 - u
+
+    OPALG_INLINE_MEMBER double position(double ray, double plane) const { return origin + slope * plane + step * ray; }
 };
 
 // ray: x, y of detector pixel 0; step of x, y per pixel; direction x, y. All in index coordinates of the image.

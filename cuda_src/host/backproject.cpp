@@ -13,7 +13,7 @@ static void gather_views(const Group<T>& group, const Kernels<T>& kernels, const
     std::vector<Buffer<T>> scratch;
     for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(kPlanes * stride));
 
-    team.run((planes + kPlanes - 1) / kPlanes, [&](std::int64_t item, int thread) {
+    team.run(divide_up(planes, kPlanes), [&](std::int64_t item, int thread) {
         const std::int64_t first = item * kPlanes;
         const int count = int(std::min<std::int64_t>(kPlanes, planes - first));
         T* strip = scratch[std::size_t(thread)].data();
@@ -43,11 +43,12 @@ void backproject(const Problem& problem, const Kernels<T>& kernels, const T* pro
         T* slice = volumes + mix.untouched[std::size_t(item)];
         std::fill(slice, slice + problem.ny * problem.nx, T(0));
     });
+    Buffer<T> memory;
     for (const Group<T>& group : groups(mix, kernels, projections, volumes)) {
         for (const bool along_x : {false, true}) {
             const std::vector<View> views = views_along(problem, along_x);
             if (along_x && views.empty()) continue;  // rows are written in any case, by no views as zero
-            const PaddedRows<T> sinogram(std::int64_t(views.size()), problem.detectors, group);
+            const PaddedRows<T> sinogram(std::int64_t(views.size()), problem.detectors, group, memory);
             pack_sinogram(group, kernels, problem, views, sinogram, team);
             gather_views(group, kernels, problem, views, along_x, sinogram, team);
         }

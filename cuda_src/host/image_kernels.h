@@ -8,15 +8,16 @@ namespace OPALG_ISA {
 
 // Groups of rays are walked together, so that their sums wait less for each other.
 template <class V, class Window, int Groups>
-OPALG_INLINE void project_groups(const ProjectBand<RealOf<V>>& job, const Ramp<V>& rays, const Ramp<V>& planes, std::int64_t ray) {
+OPALG_INLINE void project_groups(const ProjectBand<RealOf<V>>& job, const ParallelView& view, const Ramp<V>& rays,
+                                 const Ramp<V>& planes, std::int64_t ray, RealOf<V>* sums) {
     using Real = RealOf<V>;
     constexpr int lanes = Lanes<V>::count;
     constexpr std::int64_t lowest = Window::reach > 0 ? -kMargin : -kFarAway;
     PlaneTable<V> table[Groups];
     V sum[Groups];
     for (int g = 0; g < Groups; ++g) {
-        table[g].fill(job.origin + job.step * double(ray + g * lanes), job.slope, planes, lowest, job.across + 1);
-        sum[g] = load<V>(job.sums + ray + g * lanes);
+        table[g].fill(view.position(double(ray + g * lanes), job.first_plane), view.slope, planes, lowest, job.across + 1);
+        sum[g] = load<V>(sums + ray + g * lanes);
     }
     const Real* plane = job.image;
     for (int j = 0; j < job.planes; ++j, plane += job.plane_stride) {
@@ -32,21 +33,28 @@ OPALG_INLINE void project_groups(const ProjectBand<RealOf<V>>& job, const Ramp<V
             }
         }
     }
-    for (int g = 0; g < Groups; ++g) store(job.sums + ray + g * lanes, sum[g]);
+    for (int g = 0; g < Groups; ++g) store(sums + ray + g * lanes, sum[g]);
 }
 
-template <class V, class Window> OPALG_INLINE void project_rays(const ProjectBand<RealOf<V>>& job, const Ramp<V>& rays) {
+template <class V, class Window>
+OPALG_INLINE void project_view(const ProjectBand<RealOf<V>>& job, int k, const Ramp<V>& rays) {
     constexpr int lanes = Lanes<V>::count, groups = 2;
-    const Ramp<V> planes(job.slope);
-    std::int64_t ray = job.first_ray;
-    for (; ray + groups * lanes <= job.last_ray; ray += groups * lanes) project_groups<V, Window, groups>(job, rays, planes, ray);
-    for (; ray < job.last_ray; ray += lanes) project_groups<V, Window, 1>(job, rays, planes, ray);
+    const ParallelView view = job.views[k];
+    const Ramp<V> planes(view.slope);
+    const std::int64_t last = job.last_ray[k];
+    std::int64_t ray = job.first_ray[k];
+    for (; ray + groups * lanes <= last; ray += groups * lanes)
+        project_groups<V, Window, groups>(job, view, rays, planes, ray, job.sums[k]);
+    for (; ray < last; ray += lanes) project_groups<V, Window, 1>(job, view, rays, planes, ray, job.sums[k]);
 }
 
 template <class V> void project_image(const ProjectBand<RealOf<V>>& job) {
-    const Ramp<V> rays(job.step);
-    if (rays.last() + 1 < RegisterWindow<V>::reach) project_rays<V, RegisterWindow<V>>(job, rays);
-    else project_rays<V, MemoryWindow<V>>(job, rays);
+    for (int k = 0; k < job.view_count; ++k) {
+        if (job.first_ray[k] >= job.last_ray[k]) continue;
+        const Ramp<V> rays(job.views[k].step);
+        if (rays.last() + 1 < RegisterWindow<V>::reach) project_view<V, RegisterWindow<V>>(job, k, rays);
+        else project_view<V, MemoryWindow<V>>(job, k, rays);
+    }
 }
 
 template <class V, class Window, int Taps> OPALG_INLINE void gather_pixels(const BackprojectStrip<RealOf<V>>& job) {

@@ -15,7 +15,9 @@
 
 namespace opalg {
 
-constexpr int kPlanes = 16;         // planes of one band (projection) or strip (back projection)
+constexpr int kPlanes = 16;         // planes of one band (projection) or strip (back projection), at most
+constexpr int kStackPlanes = 8;     // planes of one band of a stack
+constexpr int kViewsPerChunk = 16;  // views that a projection takes through the image together
 constexpr int kViewsAtOnce = 8;     // views whose stencils a back projection tile keeps at a time
 constexpr int kStackMargin = 4;     // zero pixels on either side of a plane (or view) of a stack
 constexpr int kMargin = 48;         // zero pixels on either side of a plane (or view) of a single image
@@ -26,15 +28,18 @@ enum class Footprint : int {
     many_rays,   // any step
 };
 
-// One view's rays through one band of planes. sums[ray] (or [ray, lane]) is added to.
+// A few views' rays through one band of planes. sums[view][ray] (or [ray, lane]) is added to.
 template <class T> struct ProjectBand {
     const T* image;                // pixel 0 of the band's first plane
     std::ptrdiff_t plane_stride;   // in elements
     std::int64_t across;
     int planes;                    // <= kPlanes
-    double origin, slope, step;    // of ParallelView, plane 0 being the band's first
-    T* sums;
-    std::int64_t first_ray, last_ray;  // multiples of `lanes`: sums is long enough
+    double first_plane;            // its number
+    const ParallelView* views;
+    T* const* sums;                // ray 0 of each view
+    const std::int64_t* first_ray; // of each view, multiples of `lanes`: sums are long enough
+    const std::int64_t* last_ray;
+    int view_count;                // <= kViewsPerChunk
 };
 
 // One strip of planes gathers from a few views. image[plane, pixel] (or [plane, pixel, lane]) is added to.

@@ -49,7 +49,7 @@ template <class T>
 void pack_image(const Group<T>& group, const Kernels<T>& kernels, std::int64_t ny, std::int64_t nx, bool transposed,
                 const PaddedRows<T>& rows, Team& team) {
     constexpr std::int64_t together = 16;  // image rows; a transposed block then fills whole cache lines
-    team.run((ny + together - 1) / together, [&](std::int64_t item, int) {
+    team.run(divide_up(ny, together), [&](std::int64_t item, int) {
         const std::int64_t first = item * together, last = std::min(ny, first + together);
         if (group.stack) {
             for (std::int64_t y = first; y < last; ++y)

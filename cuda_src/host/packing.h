@@ -11,7 +11,8 @@
 
 namespace opalg {
 
-inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+inline std::int64_t divide_up(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
+inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return divide_up(n, multiple) * multiple; }
 
 // A group of lanes handled together: a stack of `lanes` images (the last ones perhaps unused), or a single image.
 template <class T> struct Group {
@@ -24,17 +25,19 @@ template <class T> struct Group {
     int margin() const { return stack ? kStackMargin : kMargin; }
 };
 
-// Rows of `count` pixels with margins; pixel 0 of row r is at row(r).
+// Rows of `count` pixels with margins, in memory of a buffer; pixel 0 of row r is at row(r).
 template <class T> class PaddedRows {
 public:
-    PaddedRows(std::int64_t rows, std::int64_t count, const Group<T>& group)
-        : count_(count), width_(group.width), margin_(group.margin()), stride_(stride_for(count, group)),
-          buffer_(std::size_t(rows * stride_)) {}
+    PaddedRows(std::int64_t rows, std::int64_t count, const Group<T>& group, Buffer<T>& buffer)
+        : count_(count), width_(group.width), margin_(group.margin()), stride_(stride_for(count, group)) {
+        buffer.reserve(std::size_t(rows * stride_));
+        data_ = buffer.data();
+    }
 
-    T* row(std::int64_t r) const { return buffer_.data() + r * stride_ + margin_ * width_; }
+    T* row(std::int64_t r) const { return data_ + r * stride_ + margin_ * width_; }
     std::int64_t stride() const { return stride_; }
     void clear_margins(std::int64_t r) const {
-        T* first = buffer_.data() + r * stride_;
+        T* first = data_ + r * stride_;
         std::fill(first, row(r), T(0));
         std::fill(row(r) + count_ * width_, first + stride_, T(0));
     }
@@ -48,7 +51,7 @@ private:
     }
 
     std::int64_t count_, width_, margin_, stride_;
-    Buffer<T> buffer_;
+    T* data_;
 };
 
 // Splits the lanes of a mix into stacks, and single images where a stack would be mostly empty.

@@ -89,7 +89,7 @@ template <class T> LaneMix<T> slices_from_rows(const Problem& p) {
 }
 
 int useful_threads(const Problem& p, int requested) {
-    constexpr double worth_a_thread = 1e5;  // samples: some 30 microseconds, about what starting a thread costs
+    constexpr double worth_a_thread = 5e5;  // samples: some 100 microseconds, about what starting a thread costs
     const double lanes = double(p.batch) * double(std::max(p.rows, p.slices));
     const double samples = lanes * double(p.views) * double(std::max(p.ny, p.nx)) * double(std::max(p.detectors, p.nx));
     return int(std::max(1.0, std::min(double(requested), samples / worth_a_thread)));

@@ -26,33 +26,37 @@ static void project_views(const Group<T>& group, const Kernels<T>& kernels, cons
                           const std::vector<View>& views, std::int64_t planes, std::int64_t across,
                           const PaddedRows<T>& image, Team& team) {
     // A chunk of views reads the image once. Its sums, like a band of the image, should stay in the second-level cache.
-    constexpr std::int64_t cache = 512 << 10;
+    constexpr std::int64_t cache = 768 << 10;
     const std::int64_t total = std::int64_t(views.size()), row = round_up(problem.detectors, kernels.lanes) * group.width;
-    const std::int64_t fair = (total + 4 * team.size() - 1) / (4 * team.size());
-    const std::int64_t chunk = std::max<std::int64_t>(1, std::min({fair, std::int64_t(16), cache / (row * std::int64_t(sizeof(T)))}));
+    const std::int64_t most = std::max<std::int64_t>(1, std::min<std::int64_t>(kViewsPerChunk, cache / (row * std::int64_t(sizeof(T)))));
+    // As many chunks for every thread, of about the same size.
+    const std::int64_t chunk = divide_up(total, round_up(divide_up(total, most), team.size()));
+    const int band = group.stack ? kStackPlanes : kPlanes;
     const auto kernel = group.stack ? kernels.project_stack : kernels.project_image;
 
     std::vector<Buffer<T>> scratch;
     for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(chunk * row));
 
-    team.run((total + chunk - 1) / chunk, [&](std::int64_t item, int thread) {
-        const std::int64_t begin = item * chunk, end = std::min(total, begin + chunk);
-        T* sums = scratch[std::size_t(thread)].data();
-        std::fill(sums, sums + (end - begin) * row, T(0));
-        for (std::int64_t plane = 0; plane < planes; plane += kPlanes) {
-            const int count = int(std::min<std::int64_t>(kPlanes, planes - plane));
-            if (team.stopped(thread)) return;
-            for (std::int64_t k = begin; k < end; ++k) {
-                const ParallelView& view = views[std::size_t(k)].line;
-                std::int64_t from, to;
-                active_rays(view, problem.detectors, across, double(plane), double(plane + count - 1), kernels.lanes, from, to);
-                if (from < to)
-                    kernel({image.row(plane), std::ptrdiff_t(image.stride()), across, count, view.origin + view.slope * double(plane),
-                            view.slope, view.step, sums + (k - begin) * row, from, to});
-            }
+    team.run(divide_up(total, chunk), [&](std::int64_t item, int thread) {
+        const std::int64_t begin = item * chunk;
+        const int count = int(std::min(total, begin + chunk) - begin);
+        T* first = scratch[std::size_t(thread)].data();
+        std::fill(first, first + count * row, T(0));
+        ParallelView lines[kViewsPerChunk];
+        T* sums[kViewsPerChunk];
+        std::int64_t from[kViewsPerChunk], to[kViewsPerChunk];
+        for (int k = 0; k < count; ++k) {
+            lines[k] = views[std::size_t(begin + k)].line;
+            sums[k] = first + k * row;
         }
-        for (std::int64_t k = begin; k < end; ++k)
-            unpack_view(group, kernels, problem, views[std::size_t(k)], sums + (k - begin) * row);
+        for (std::int64_t plane = 0; plane < planes; plane += band) {
+            if (team.stopped(thread)) return;
+            const int depth = int(std::min<std::int64_t>(band, planes - plane));
+            for (int k = 0; k < count; ++k)
+                active_rays(lines[k], problem.detectors, across, double(plane), double(plane + depth - 1), kernels.lanes, from[k], to[k]);
+            kernel({image.row(plane), std::ptrdiff_t(image.stride()), across, depth, double(plane), lines, sums, from, to, count});
+        }
+        for (int k = 0; k < count; ++k) unpack_view(group, kernels, problem, views[std::size_t(begin + k)], sums[k]);
     });
 }
 
@@ -65,12 +69,13 @@ void project(const Problem& problem, const Kernels<T>& kernels, const T* volumes
             std::fill(row, row + problem.detectors, T(0));
     });
     if (problem.detectors == 0) return;
+    Buffer<T> memory;
     for (const Group<T>& group : groups(mix, kernels, volumes, projections)) {
         for (const bool along_x : {false, true}) {
             const std::vector<View> views = views_along(problem, along_x);
             if (views.empty()) continue;
             const std::int64_t planes = along_x ? problem.nx : problem.ny, across = along_x ? problem.ny : problem.nx;
-            const PaddedRows<T> image(planes, across, group);
+            const PaddedRows<T> image(planes, across, group, memory);
             pack_image(group, kernels, problem.ny, problem.nx, along_x, image, team);
             project_views(group, kernels, problem, views, planes, across, image, team);
         }

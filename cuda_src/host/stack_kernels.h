@@ -40,23 +40,44 @@ template <class V, int Taps, int Steps> struct Stencils {
     }
 };
 
-template <class V> void project_stack(const ProjectBand<RealOf<V>>& job) {
-    using Real = RealOf<V>;
-    constexpr int lanes = Lanes<V>::count;
-    const Ramp<V> rays(job.step), planes(job.slope);
+// One group of rays through the band.
+template <class V>
+OPALG_INLINE void project_stack_group(const ProjectBand<RealOf<V>>& job, const ParallelView& view, const Ramp<V>& rays,
+                                      const Ramp<V>& planes, std::int64_t ray, RealOf<V>* sums) {
     PlaneTable<V> table;
-    Stencils<V, 2, kPlanes> stencils;
-    for (std::int64_t ray = job.first_ray; ray < job.last_ray; ray += lanes) {
-        table.fill(job.origin + job.step * double(ray), job.slope, planes, -kFarAway, job.across + 1);
-        for (int j = 0; j < job.planes; ++j) {
-            IndexOf<V> lower;
-            V weight[2];
-            rays.at(broadcast<V>(table.part[j]), lower, weight[1]);
-            weight[0] = Real(1) - weight[1];
-            lower = clamped<V>(lower + broadcast_index<V>(table.whole[j]), -2, job.across);
-            stencils.set(j, job.image + j * job.plane_stride, lower, weight);
+    Stencils<V, 2, kStackPlanes> stencils;
+    table.fill(view.position(double(ray), job.first_plane), view.slope, planes, -kFarAway, job.across + 1);
+    for (int j = 0; j < job.planes; ++j) {
+        IndexOf<V> lower;
+        V weight[2];
+        rays.at(broadcast<V>(table.part[j]), lower, weight[1]);
+        weight[0] = RealOf<V>(1) - weight[1];
+        lower = clamped<V>(lower + broadcast_index<V>(table.whole[j]), -2, job.across);
+        stencils.set(j, job.image + j * job.plane_stride, lower, weight);
+    }
+    stencils.add_up(job.planes, sums + ray * Lanes<V>::count);
+}
+
+// All views advance together over the band, tile by tile of its pixels, which so stay in the first-level cache.
+template <class V> void project_stack(const ProjectBand<RealOf<V>>& job) {
+    constexpr int lanes = Lanes<V>::count;
+    constexpr std::int64_t tile = 32;
+    Ramp<V> rays[kViewsPerChunk], planes[kViewsPerChunk];
+    std::int64_t next[kViewsPerChunk];
+    for (int k = 0; k < job.view_count; ++k) {
+        rays[k] = Ramp<V>(job.views[k].step);
+        planes[k] = Ramp<V>(job.views[k].slope);
+        next[k] = job.first_ray[k];
+    }
+    for (std::int64_t bound = 0; bound < job.across + tile; bound += tile) {
+        const bool rest = bound >= job.across;
+        for (int k = 0; k < job.view_count; ++k) {
+            const ParallelView& view = job.views[k];
+            for (; next[k] < job.last_ray[k]; next[k] += lanes) {
+                if (!rest && view.position(double(next[k]), job.first_plane) >= double(bound)) break;
+                project_stack_group<V>(job, view, rays[k], planes[k], next[k], job.sums[k]);
+            }
         }
-        stencils.add_up(job.planes, job.sums + ray * lanes);
     }
 }
 

@@ -6,6 +6,17 @@ namespace opalg {
 
 constexpr std::chrono::milliseconds kPollInterval(50);
 
+// Rounds follow each other closely, and waking a thread takes longer than many a round: look out for a moment first.
+template <class Condition> static bool look_out_for(const Condition& condition) {
+    constexpr std::chrono::microseconds moment(30);
+    const auto end = std::chrono::steady_clock::now() + moment;
+    do {
+        if (condition()) return true;
+        std::this_thread::yield();
+    } while (std::chrono::steady_clock::now() < end);
+    return condition();
+}
+
 Team::Team(int threads, std::function<bool()> interrupted) : interrupted_(std::move(interrupted)) {
     try {
         for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
@@ -35,6 +46,7 @@ void Team::run(std::int64_t count, const std::function<void(std::int64_t, int)>&
     }
     started_.notify_all();
     share(0);
+    look_out_for([this] { return busy_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     while (!finished_.wait_for(lock, kPollInterval, [this] { return busy_ == 0; })) {
         lock.unlock();
@@ -48,9 +60,11 @@ void Team::run(std::int64_t count, const std::function<void(std::int64_t, int)>&
 
 void Team::work(int thread) {
     std::uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
+    const auto called = [&] { return closing_ || round_ != seen; };
     while (true) {
-        started_.wait(lock, [&] { return closing_ || round_ != seen; });
+        look_out_for(called);
+        std::unique_lock<std::mutex> lock(mutex_);
+        started_.wait(lock, called);
         if (closing_) return;
         seen = round_;
         lock.unlock();

@@ -53,11 +53,12 @@ private:
     std::int64_t count_ = 0;
     const std::function<void(std::int64_t, int)>* body_ = nullptr;
 
-    std::mutex mutex_;  // guards what follows
+    std::mutex mutex_;  // guards changes of what follows
     std::condition_variable started_, finished_;
-    std::uint64_t round_ = 0;
-    int busy_ = 0;
-    bool closing_ = false, cancelled_ = false;
+    std::atomic<std::uint64_t> round_{0};
+    std::atomic<int> busy_{0};
+    std::atomic<bool> closing_{false};
+    bool cancelled_ = false;
     std::exception_ptr error_;
     std::vector<std::thread> workers_;
 };
