@@ -311,7 +311,8 @@ class Solver(Declared):
         """One step, and a look at whether it led to numbers."""
         number = state.iteration + 1
         state._unfinished = True
-        with self._recording(not state.in_place):
+        # NumPy's warnings of overflow would come before the error that says which iteration diverged.
+        with self._recording(not state.in_place), np.errstate(over="ignore", invalid="ignore"):
             following = self.step(state, y)
         if not isinstance(following, State) or following.iteration != number:
             raise ArgumentError(

@@ -13,7 +13,7 @@ from opalg.arrays import Array, as_numpy, is_array, namespace
 from opalg.errors import AccuracyWarning, ArgumentError
 from opalg.solvers.solver import Schedule, Solver
 from opalg.solvers.state import State
-from opalg.solvers.vectors import clip, length, multiply, parts, plain
+from opalg.solvers.vectors import clip, in_inference_mode, length, multiply, parts, plain
 from opalg.spaces import Blocks
 
 __all__ = ["SIRT", "Landweber"]
@@ -215,9 +215,9 @@ class SIRT(Solver):
     def _weights(self, y: Array) -> tuple[Array, Array]:
         """``R`` and ``C`` in the library and on the device of the data."""
         first = parts(y)[0]
-        place = (type(first), getattr(first, "device", None))
         if self.trainable:
             return self._make_weights(first)
+        place = (type(first), getattr(first, "device", None), in_inference_mode(first))
         if place not in self._known_weights:
             self._known_weights[place] = self._make_weights(first)
         return self._known_weights[place]

@@ -20,6 +20,7 @@ from opalg.spaces import Blocks, ProductSpace, Space
 __all__ = [
     "clip",
     "copy",
+    "in_inference_mode",
     "inner",
     "is_recorded",
     "length",
@@ -129,6 +130,15 @@ def is_recorded(x: Array) -> bool:
             ):
                 return True
     return False
+
+
+def in_inference_mode(x: Array) -> bool:
+    """Whether tensors like ``x`` that are made now can never be used by autograd later."""
+    if not is_torch(x):
+        return False
+    import torch
+
+    return torch.is_inference_mode_enabled()
 
 
 def refuse_nonfinite(space: Any, x: Array, what: str) -> None:

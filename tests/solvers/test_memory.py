@@ -1,0 +1,119 @@
+"""Memory as the docstrings state it, and none allocated by an iteration after the first."""
+
+import itertools
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import opalg as oa
+from opalg import solvers
+
+N = 200_000
+VOLUME, SINOGRAM = 4 * N, 8 * N  # bytes in float32
+# Pieces of linear combinations, Python objects: small change, next to 800 kB for a volume.
+CHANGE = 0.3 * VOLUME
+
+
+class Stack(oa.LinearOperator):
+    """x -> (x, 2 x), in the memory that it is given."""
+
+    nonnegative = True
+
+    def __init__(self):
+        super().__init__(oa.Space(N), oa.Space((2, N)))
+
+    def _apply(self, x, out):
+        out = np.empty((*x.shape[:-1], 2, N), x.dtype) if out is None else out
+        out[..., 0, :] = x
+        np.multiply(x, 2, out=out[..., 1, :])
+        return out
+
+    def _apply_transpose(self, y, out):
+        out = np.multiply(y[..., 1, :], 2, out=out)
+        out += y[..., 0, :]
+        return out
+
+    def _norm_bounds(self):
+        return oa.operators.norms.Bounds(5**0.5, 5**0.5 * (1 + 1e-6))
+
+
+class Twice(oa.LinearOperator):
+    """x -> d x for a varying d, in the memory that it is given."""
+
+    self_adjoint = True
+
+    def __init__(self):
+        super().__init__(oa.Space(N), oa.Space(N))
+        self._weight = np.linspace(1, 3, N, dtype="float32")
+
+    def _apply(self, x, out):
+        return np.multiply(x, self._weight, out=out)
+
+
+SOLVERS = {
+    "Landweber": (lambda: solvers.Landweber(Stack()), 2, 1),
+    "SIRT": (lambda: solvers.SIRT(Stack(), minimum=0, maximum=2), 3, 2),
+    "CGLS": (lambda: solvers.CGLS(Stack()), 3, 2),
+    "CG": (lambda: solvers.CG(Twice()), 4, 0),
+}
+every_solver = pytest.mark.parametrize("name", SOLVERS)
+
+
+@pytest.fixture
+def traced():
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def data(solver):
+    return np.random.default_rng(0).uniform(0, 1, solver.domain.shape).astype("float32")
+
+
+@every_solver
+def test_peak_memory_is_as_stated(name, traced):
+    make, volumes, sinograms = SOLVERS[name]
+    solver = make()
+    y = data(solver)
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    solver.solve(y, iterations=4)
+    used = tracemalloc.get_traced_memory()[1] - before
+    assert used <= volumes * VOLUME + sinograms * SINOGRAM + CHANGE
+    # The statement is not generous, either.
+    assert used > volumes * VOLUME + sinograms * SINOGRAM - VOLUME
+
+
+@every_solver
+def test_the_docstring_states_that_memory(name):
+    _, volumes, sinograms = SOLVERS[name]
+    text = getattr(solvers, name).__doc__
+    if name == "CG":
+        assert "Memory beyond the data: 4 arrays of the space." in text
+        return
+    stated = re.search(r"Memory beyond the data: (\d) volumes and (\d) sinogram", text)
+    assert stated is not None
+    assert [int(number) for number in stated.groups()] == [volumes, sinograms]
+
+
+@every_solver
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_no_array_is_allocated_after_the_first_iteration(name, batch, traced):
+    solver = SOLVERS[name][0]()
+    y = np.stack([data(solver)] * 2) if batch else data(solver)
+    states = solver.iterate(y)
+    next(states)
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    for _ in itertools.islice(states, 5):
+        pass
+    assert tracemalloc.get_traced_memory()[1] - before < CHANGE
+
+
+@every_solver
+def test_scratch_is_given_back_at_the_end(name, traced):
+    solver = SOLVERS[name][0]()
+    result = solver.solve(data(solver), iterations=3)
+    assert result.state._scratch == {}
