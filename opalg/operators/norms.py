@@ -94,11 +94,14 @@ def rounding(operator: Any) -> float:
 
 def _collatz_wielandt(operator: Any) -> Bounds:
     """Both ends from powers of ``A.H A`` started at ones."""
-    x = [np.ones_like(part) for part in _flat(operator.domain.ones())]
+    # Real numbers throughout, also between complex spaces: the matrix has no others.
+    dtypes = [space.dtype for space in _leaves(operator.domain)]
+    x = [part.real.copy() for part in _flat(operator.domain.ones())]
     lower, upper = 0.0, math.inf
     for _ in range(_STEPS):
-        y = operator._apply(_like(operator.domain, x), None)
-        z = _flat(operator._apply_transpose(y, None))
+        element = [part.astype(dtype) for part, dtype in zip(x, dtypes, strict=True)]
+        y = operator._apply(_like(operator.domain, element), None)
+        z = [part.real for part in _flat(operator._apply_transpose(y, None))]
         _refuse_nonfinite(operator, z)
         top = max(float((b / a).max()) for a, b in zip(x, z, strict=True))
         square = sum(float(np.vdot(a, a)) for a in _double(x))
@@ -122,7 +125,7 @@ def _rayleigh(operator: Any) -> float:
     """The largest ``|A x| / |x|`` along a power sequence from a random start: a lower bound."""
     x = operator.domain.random(seed=0)
     if operator.nonnegative:
-        x = _like(operator.domain, [abs(part) for part in _flat(x)])
+        x = _like(operator.domain, [abs(part).astype(part.dtype) for part in _flat(x)])
     best = 0.0
     for _ in range(_POWER_STEPS):
         length = _length(x)
