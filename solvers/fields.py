@@ -22,13 +22,13 @@ class _Positional:
     """Marks a field that is given by position."""
 
 
-def positional(*, kw_only: bool = False) -> Any:
-    """The default value in the class body of a required field that is given by position.
+def positional(*, kw_only: bool) -> Any:
+    """What stands in the class body for a required field that is given by position.
 
     Parameters
     ----------
     kw_only : bool
-        Read by type checkers only.
+        False; type checkers look for this word in the call.
     """
     return _Positional()
 
@@ -50,7 +50,7 @@ class Declared(Operator):
     --------
     >>> import opalg as oa
     >>> class Multiple(Declared):
-    ...     space: oa.Space = positional()
+    ...     space: oa.Space = positional(kw_only=False)
     ...     factor: float = 2.0
     ...
     ...     def __post_init__(self):

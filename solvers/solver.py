@@ -98,7 +98,7 @@ class Solver(Declared):
     [1.0, 0.5]
     """
 
-    operator: LinearOperator = positional()
+    operator: LinearOperator = positional(kw_only=False)
     iterations: int = 100
 
     records: ClassVar[tuple[str, ...]] = ("residual",)
@@ -234,7 +234,9 @@ class Solver(Declared):
         history = History(self.records)
         check = rule.start(self.operator, y, state)
         bar = ProgressBar(type(self).__name__, rule.limit) if progress else None
-        watchers = [history, *callbacks] if bar is None else [history, bar, *callbacks]
+        watchers: list[Callable[[State], object]] = (
+            [history, *callbacks] if bar is None else [history, bar, *callbacks]
+        )
         with closing(bar) if bar is not None else nullcontext():
             reason = self.finished(state) or check(state)
             while reason is None:

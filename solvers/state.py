@@ -120,7 +120,7 @@ class State:
                     f"the schedule {parameter!r} gave {value} for step {self._iteration}"
                 )
             return value
-        if isinstance(parameter, (tuple, list)) or getattr(parameter, "ndim", 0):
+        if isinstance(parameter, (tuple, list)) or getattr(parameter, "ndim", 0) > 0:
             if self._iteration >= len(parameter):
                 raise ArgumentError(
                     f"a schedule has {len(parameter)} values, but step {self._iteration + 1} needs one "

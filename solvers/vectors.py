@@ -122,12 +122,10 @@ def is_recorded(x: Array) -> bool:
     """Whether PyTorch would differentiate what is computed from ``x``."""
     for part in parts(x):
         if arrays.in_autograd(part):
-            import torch
+            from torch.autograd import forward_ad
 
-            if (
-                part.requires_grad
-                or torch.autograd.forward_ad.unpack_dual(part).tangent is not None
-            ):
+            unpack_dual: Any = forward_ad.unpack_dual  # PyTorch gives it no type
+            if part.requires_grad or unpack_dual(part).tangent is not None:
                 return True
     return False
 
