@@ -10,7 +10,8 @@
 // outside the image are zero. A sum over j times the physical length between planes is the line integral.
 //
 // Positions are formed in double precision once per group of lanes, as an integer and a remainder in [0, 1]; within the
-// group a `Ramp` adds the lane's share in the same form. So a float weight is good to 2^-23 wherever in a large image it is.
+// group a `Ramp` adds the lane's share in the same form. So a float weight is good to 2^-23 wherever in a large image it
+// is.
 #pragma once
 
 #include "lanes.cuh"
@@ -66,7 +67,9 @@ template <class V> struct Ramp {
         }
     }
     // The lanes of this ramp shifted by a remainder: lower + weight.
-    OPALG_INLINE_MEMBER void at(V remainder, IndexOf<V>& lower, V& weight) const { carry<V>(whole, remainder + part, lower, weight); }
+    OPALG_INLINE_MEMBER void at(V remainder, IndexOf<V>& lower, V& weight) const {
+        carry<V>(whole, remainder + part, lower, weight);
+    }
     // The largest index that `at` can give is in the last lane of a rising ramp.
     OPALG_INLINE_MEMBER std::int64_t last() const {
         if constexpr (Lanes<V>::count == 1) return whole + 1;
@@ -84,12 +87,14 @@ template <class V, class Window> OPALG_INLINE V sample(const Window& row, IndexO
     return below + weight * (above - below);
 }
 
-// Transpose: a pixel gathers from the rays that pass within one pixel of it in a plane. In units of rays the pixel lies at
-// t = (i - origin - slope j) / step and the rays u with |u - t| < 1 / step have weight tent(step (u - t)).
+// Transpose: a pixel gathers from the rays that pass within one pixel of it in a plane. In units of rays the pixel lies
+// at t = (i - origin - slope j) / step and the rays u with |u - t| < 1 / step have weight tent(step (u - t)).
 //
 // Taps = 2, step >= 1: rays floor(t) and floor(t) + 1.
 // Taps > 2, step >= 2 / Taps: Taps rays starting with the first one above the lower edge t - 1 / step.
-// `lower` and `fraction` split t (Taps = 2) or the lower edge (Taps > 2); `first` is the first of the rays.
+//
+// gather_start is t (Taps = 2) or the lower edge (Taps > 2); split into integer and fraction, the rays start at
+// integer + first_tap and gather_weights turns the fraction into their weights.
 template <int Taps> OPALG_INLINE double gather_start(const ParallelView& view, double pixel, double plane) {
     const double distance = pixel - view.origin - view.slope * plane;
     return (Taps == 2 ? distance : distance - 1.0) / view.step;

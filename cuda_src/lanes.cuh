@@ -130,7 +130,8 @@ template <> struct RegisterWindow<Pack<float, 16>> {
     static constexpr int reach = 32;
     __m512 low, high;
 
-    OPALG_INLINE_MEMBER explicit RegisterWindow(const float* p) : low(_mm512_loadu_ps(p)), high(_mm512_loadu_ps(p + 16)) {}
+    OPALG_INLINE_MEMBER explicit RegisterWindow(const float* p)
+        : low(_mm512_loadu_ps(p)), high(_mm512_loadu_ps(p + 16)) {}
     OPALG_INLINE_MEMBER Pack<float, 16> operator()(IndexOf<Pack<float, 16>> index) const {
         return (Pack<float, 16>)_mm512_permutex2var_ps(low, (__m512i)index, high);
     }
@@ -139,7 +140,8 @@ template <> struct RegisterWindow<Pack<double, 8>> {
     static constexpr int reach = 16;
     __m512d low, high;
 
-    OPALG_INLINE_MEMBER explicit RegisterWindow(const double* p) : low(_mm512_loadu_pd(p)), high(_mm512_loadu_pd(p + 8)) {}
+    OPALG_INLINE_MEMBER explicit RegisterWindow(const double* p)
+        : low(_mm512_loadu_pd(p)), high(_mm512_loadu_pd(p + 8)) {}
     OPALG_INLINE_MEMBER Pack<double, 8> operator()(IndexOf<Pack<double, 8>> index) const {
         return (Pack<double, 8>)_mm512_permutex2var_pd(low, (__m512i)index, high);
     }

@@ -60,15 +60,16 @@ static std::string names(const std::vector<InstructionSet>& sets) {
 const InstructionSet& active_instruction_set() {
     static const InstructionSet& active = []() -> const InstructionSet& {
         const std::vector<InstructionSet>& sets = available_instruction_sets();
-        if (sets.empty()) throw std::invalid_argument("this processor is older than x86-64-v2, for which opalg is compiled");
-        const char* wanted = std::getenv("OPALG_ISA");
-        if (!wanted || !*wanted) return sets.front();
+        if (sets.empty()) throw std::invalid_argument("this processor is older than x86-64-v2, opalg's oldest");
+        const char* setting = std::getenv("OPALG_ISA");
+        const std::string wanted = setting ? setting : "";
+        if (wanted.empty()) return sets.front();
         for (const InstructionSet& set : sets)
-            if (std::string(wanted) == set.name) return set;
+            if (wanted == set.name) return set;
         for (const InstructionSet& set : kCompiled)
-            if (std::string(wanted) == set.name)
-                throw std::invalid_argument("OPALG_ISA=" + std::string(wanted) + ": this processor cannot run it; it runs " + names(sets));
-        throw std::invalid_argument("OPALG_ISA=" + std::string(wanted) + " is unknown here; choose one of " + names(sets));
+            if (wanted == set.name)
+                throw std::invalid_argument("OPALG_ISA=" + wanted + ": this processor only runs " + names(sets));
+        throw std::invalid_argument("OPALG_ISA=" + wanted + " is unknown here; choose one of " + names(sets));
     }();
     return active;
 }

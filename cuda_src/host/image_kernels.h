@@ -16,7 +16,8 @@ OPALG_INLINE void project_groups(const ProjectBand<RealOf<V>>& job, const Parall
     PlaneTable<V> table[Groups];
     V sum[Groups];
     for (int g = 0; g < Groups; ++g) {
-        table[g].fill(view.position(double(ray + g * lanes), job.first_plane), view.slope, planes, lowest, job.across + 1);
+        const double start = view.position(double(ray + g * lanes), job.first_plane);
+        table[g].fill(start, view.slope, planes, lowest, job.across + 1);
         sum[g] = load<V>(sums + ray + g * lanes);
     }
     const Real* plane = job.image;
@@ -95,7 +96,10 @@ template <class V, class Window, int Taps> OPALG_INLINE void gather_pixels(const
                     }
                 }
             }
-            for (int r = 0; r < count; ++r) store(target + r * job.plane_stride, load<V>(target + r * job.plane_stride) + sum[r]);
+            for (int r = 0; r < count; ++r) {
+                Real* pixels_of_row = target + r * job.plane_stride;
+                store(pixels_of_row, load<V>(pixels_of_row) + sum[r]);
+            }
         }
     }
 }

@@ -21,20 +21,22 @@ template <class T> using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 template <class T> using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <class T> using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
+using Detector = std::tuple<std::int64_t, std::int64_t>;
 
 // Sizes are checked in Python, where messages are made; here once more, because a wrong one would be a crash.
-template <class In, class Out>
 static Problem make_problem(const Matrix<const double>& rays, const Vector<const double>& lengths, Shape volume,
-                            std::tuple<std::int64_t, std::int64_t> detector, double first_slice, double slice_step,
-                            std::int64_t batch, const In& volumes, const Out& projections) {
+                            Detector detector, double first_slice, double slice_step, std::int64_t batch,
+                            std::size_t volumes, std::size_t projections) {
     const auto [slices, ny, nx] = volume;
     const auto [rows, detectors] = detector;
     const std::int64_t views = std::int64_t(rays.shape(0));
-    const Problem problem{batch, slices, ny, nx, views, rows, detectors, rays.data(), lengths.data(), first_slice, slice_step};
-    const bool sizes = rays.shape(1) == 6 && lengths.shape(0) == rays.shape(0) && batch >= 0 && slices >= 0 && ny >= 0 &&
-                       nx >= 0 && rows >= 0 && detectors >= 0 && ny < kFarAway && nx < kFarAway && detectors < kFarAway;
-    if (!sizes || std::int64_t(volumes.size()) != batch * problem.volume_size() ||
-        std::int64_t(projections.size()) != batch * problem.projection_size())
+    const Problem problem{batch, slices, ny, nx, views, rows, detectors, rays.data(), lengths.data(), first_slice,
+                          slice_step};
+    const bool sizes = rays.shape(1) == 6 && lengths.shape(0) == rays.shape(0) && batch >= 0 && slices >= 0 &&
+                       rows >= 0 && ny >= 0 && ny < kFarAway && nx >= 0 && nx < kFarAway && detectors >= 0 &&
+                       detectors < kFarAway;
+    if (!sizes || std::int64_t(volumes) != batch * problem.volume_size() ||
+        std::int64_t(projections) != batch * problem.projection_size())
         throw std::invalid_argument("the sizes of arrays and geometry do not agree");
     return problem;
 }
@@ -63,30 +65,32 @@ template <class Work> static void run(const Problem& problem, int threads, bool 
 template <class T> static void bind(nb::module_& m) {
     m.def(
         "project",
-        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, std::tuple<std::int64_t, std::int64_t> detector,
-           double first_slice, double slice_step, std::int64_t batch, Array<const T> volumes, Array<T> projections, int threads,
+        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, Detector detector, double first_slice,
+           double slice_step, std::int64_t batch, Array<const T> volumes, Array<T> projections, int threads,
            bool interruptible) {
-            const Problem problem = make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch, volumes, projections);
+            const Problem problem = make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch,
+                                                 volumes.size(), projections.size());
             const Kernels<T>& kernels = active_kernels<T>();
             run(problem, threads, interruptible,
                 [&](Team& team) { project(problem, kernels, volumes.data(), projections.data(), team); });
         },
-        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("first_slice"),
-        nb::arg("slice_step"), nb::arg("batch"), nb::arg("volumes").noconvert(), nb::arg("projections").noconvert(),
-        nb::arg("threads"), nb::arg("interruptible"));
+        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"),
+        nb::arg("first_slice"), nb::arg("slice_step"), nb::arg("batch"), nb::arg("volumes").noconvert(),
+        nb::arg("projections").noconvert(), nb::arg("threads"), nb::arg("interruptible"));
     m.def(
         "backproject",
-        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, std::tuple<std::int64_t, std::int64_t> detector,
-           double first_slice, double slice_step, std::int64_t batch, Array<const T> projections, Array<T> volumes, int threads,
+        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, Detector detector, double first_slice,
+           double slice_step, std::int64_t batch, Array<const T> projections, Array<T> volumes, int threads,
            bool interruptible) {
-            const Problem problem = make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch, volumes, projections);
+            const Problem problem = make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch,
+                                                 volumes.size(), projections.size());
             const Kernels<T>& kernels = active_kernels<T>();
             run(problem, threads, interruptible,
                 [&](Team& team) { backproject(problem, kernels, projections.data(), volumes.data(), team); });
         },
-        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("first_slice"),
-        nb::arg("slice_step"), nb::arg("batch"), nb::arg("projections").noconvert(), nb::arg("volumes").noconvert(),
-        nb::arg("threads"), nb::arg("interruptible"));
+        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"),
+        nb::arg("first_slice"), nb::arg("slice_step"), nb::arg("batch"), nb::arg("projections").noconvert(),
+        nb::arg("volumes").noconvert(), nb::arg("threads"), nb::arg("interruptible"));
 }
 
 NB_MODULE(_cpu, m) {

@@ -28,7 +28,8 @@ std::vector<Group<T>> groups(const LaneMix<T>& mix, const Kernels<T>& kernels, c
 
 // target[x * stride] = scale * sum of weight * source[x + offset], for a single image.
 template <class T>
-static void mix_row(const Group<T>& group, std::int64_t offset, std::int64_t count, T scale, T* target, std::int64_t stride) {
+static void mix_row(const Group<T>& group, std::int64_t offset, std::int64_t count, T scale, T* target,
+                    std::int64_t stride) {
     for (std::size_t k = 0; k < group.source.size(); ++k) {
         const T* source = group.source[k] + offset;
         const T weight = scale * group.weight[k];
@@ -40,9 +41,10 @@ static void mix_row(const Group<T>& group, std::int64_t offset, std::int64_t cou
 }
 
 template <class T>
-static PackRow<T> pack_job(const Group<T>& group, std::int64_t offset, std::int64_t count, T scale, T* stack, std::int64_t stride) {
-    return {group.begin.data(), group.source.data(), group.weight.data(), std::ptrdiff_t(offset), count, scale, stack,
-            std::ptrdiff_t(stride)};
+static PackRow<T> pack_job(const Group<T>& group, std::int64_t offset, std::int64_t count, T scale, T* stack,
+                           std::int64_t stride) {
+    return {group.begin.data(), group.source.data(), group.weight.data(), std::ptrdiff_t(offset), count, scale,
+            stack, std::ptrdiff_t(stride)};
 }
 
 template <class T>
@@ -52,9 +54,11 @@ void pack_image(const Group<T>& group, const Kernels<T>& kernels, std::int64_t n
     team.run(divide_up(ny, together), [&](std::int64_t item, int) {
         const std::int64_t first = item * together, last = std::min(ny, first + together);
         if (group.stack) {
-            for (std::int64_t y = first; y < last; ++y)
-                kernels.pack_row(transposed ? pack_job(group, y * nx, nx, T(1), rows.row(0) + y * group.width, rows.stride())
-                                            : pack_job(group, y * nx, nx, T(1), rows.row(y), group.width));
+            for (std::int64_t y = first; y < last; ++y) {
+                T* target = transposed ? rows.row(0) + y * group.width : rows.row(y);
+                const std::int64_t stride = transposed ? rows.stride() : group.width;
+                kernels.pack_row(pack_job(group, y * nx, nx, T(1), target, stride));
+            }
         } else if (!transposed) {
             for (std::int64_t y = first; y < last; ++y) mix_row(group, y * nx, nx, T(1), rows.row(y), 1);
         } else {
@@ -68,8 +72,8 @@ void pack_image(const Group<T>& group, const Kernels<T>& kernels, std::int64_t n
 }
 
 template <class T>
-void pack_sinogram(const Group<T>& group, const Kernels<T>& kernels, const Problem& problem, const std::vector<View>& views,
-                   const PaddedRows<T>& rows, Team& team) {
+void pack_sinogram(const Group<T>& group, const Kernels<T>& kernels, const Problem& problem,
+                   const std::vector<View>& views, const PaddedRows<T>& rows, Team& team) {
     team.run(std::int64_t(views.size()), [&](std::int64_t k, int) {
         const View& view = views[std::size_t(k)];
         const std::int64_t count = problem.detectors, step = view.line.reversed ? -group.width : group.width;
@@ -82,12 +86,14 @@ void pack_sinogram(const Group<T>& group, const Kernels<T>& kernels, const Probl
 }
 
 template <class T>
-void unpack_view(const Group<T>& group, const Kernels<T>& kernels, const Problem& problem, const View& view, const T* sums) {
+void unpack_view(const Group<T>& group, const Kernels<T>& kernels, const Problem& problem, const View& view,
+                 const T* sums) {
     const std::int64_t count = problem.detectors, offset = view.index * problem.view_stride();
     const T* first = sums + (view.line.reversed ? (count - 1) * group.width : 0);
     const std::int64_t step = view.line.reversed ? -group.width : group.width;
     if (group.stack) {
-        kernels.unpack_row({first, std::ptrdiff_t(step), count, T(view.length), group.target.data(), std::ptrdiff_t(offset), false});
+        kernels.unpack_row({first, std::ptrdiff_t(step), count, T(view.length), group.target.data(),
+                            std::ptrdiff_t(offset), false});
     } else {
         T* target = group.target[0] + offset;
         for (std::int64_t u = 0; u < count; ++u) target[u] = T(view.length) * first[u * step];
@@ -119,14 +125,15 @@ void unpack_planes(const Group<T>& group, const Kernels<T>& kernels, std::int64_
     }
 }
 
-#define OPALG_PACKING(T)                                                                                                       \
-    template std::vector<Group<T>> groups(const LaneMix<T>&, const Kernels<T>&, const T*, T*);                                 \
-    template void pack_image(const Group<T>&, const Kernels<T>&, std::int64_t, std::int64_t, bool, const PaddedRows<T>&, Team&); \
-    template void pack_sinogram(const Group<T>&, const Kernels<T>&, const Problem&, const std::vector<View>&,                   \
-                                const PaddedRows<T>&, Team&);                                                                  \
-    template void unpack_view(const Group<T>&, const Kernels<T>&, const Problem&, const View&, const T*);                       \
-    template void unpack_planes(const Group<T>&, const Kernels<T>&, std::int64_t, std::int64_t, bool, std::int64_t,             \
-                                std::int64_t, const T*, std::int64_t);
+#define OPALG_PACKING(T)                                                                                       \
+    template std::vector<Group<T>> groups(const LaneMix<T>&, const Kernels<T>&, const T*, T*);                 \
+    template void pack_image(const Group<T>&, const Kernels<T>&, std::int64_t, std::int64_t, bool,             \
+                             const PaddedRows<T>&, Team&);                                                     \
+    template void pack_sinogram(const Group<T>&, const Kernels<T>&, const Problem&, const std::vector<View>&,  \
+                                const PaddedRows<T>&, Team&);                                                  \
+    template void unpack_view(const Group<T>&, const Kernels<T>&, const Problem&, const View&, const T*);      \
+    template void unpack_planes(const Group<T>&, const Kernels<T>&, std::int64_t, std::int64_t, bool,          \
+                                std::int64_t, std::int64_t, const T*, std::int64_t);
 OPALG_PACKING(float)
 OPALG_PACKING(double)
 

@@ -55,15 +55,18 @@ private:
 };
 
 // Splits the lanes of a mix into stacks, and single images where a stack would be mostly empty.
-template <class T> std::vector<Group<T>> groups(const LaneMix<T>& mix, const Kernels<T>& kernels, const T* source, T* target);
+template <class T>
+std::vector<Group<T>> groups(const LaneMix<T>& mix, const Kernels<T>& kernels, const T* source, T* target);
 
 // rows[y] = image row y, or with `transposed` rows[x] = image column x. Work for the team.
 template <class T>
-void pack_image(const Group<T>&, const Kernels<T>&, std::int64_t ny, std::int64_t nx, bool transposed, const PaddedRows<T>&, Team&);
+void pack_image(const Group<T>&, const Kernels<T>&, std::int64_t ny, std::int64_t nx, bool transposed,
+                const PaddedRows<T>&, Team&);
 
 // rows[k] = sinogram row of views[k], times its length, in the order of the view's own rays.
 template <class T>
-void pack_sinogram(const Group<T>&, const Kernels<T>&, const Problem&, const std::vector<View>&, const PaddedRows<T>&, Team&);
+void pack_sinogram(const Group<T>&, const Kernels<T>&, const Problem&, const std::vector<View>&,
+                   const PaddedRows<T>&, Team&);
 
 // Writes the sums of one view, times its length, to the sinogram.
 template <class T>
@@ -71,7 +74,7 @@ void unpack_view(const Group<T>&, const Kernels<T>&, const Problem&, const View&
 
 // Writes planes [first, first + count) of an image: rows, overwritten, or with `transposed` columns, added to.
 template <class T>
-void unpack_planes(const Group<T>&, const Kernels<T>&, std::int64_t ny, std::int64_t nx, bool transposed, std::int64_t first,
-                   std::int64_t count, const T* planes, std::int64_t stride);
+void unpack_planes(const Group<T>&, const Kernels<T>&, std::int64_t ny, std::int64_t nx, bool transposed,
+                   std::int64_t first, std::int64_t count, const T* planes, std::int64_t stride);
 
 }  // namespace opalg

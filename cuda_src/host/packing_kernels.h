@@ -62,7 +62,8 @@ template <class V> void unpack_row(const UnpackRow<RealOf<V>>& job) {
     for (std::int64_t x = 0; x < job.count; x += lanes) {
         const std::int64_t count = job.count - x;
         V tile[lanes];
-        for (int l = 0; l < lanes; ++l) tile[l] = l < count ? job.scale * load<V>(job.stack + (x + l) * job.pixel_stride) : V{};
+        for (int l = 0; l < lanes; ++l)
+            tile[l] = l < count ? job.scale * load<V>(job.stack + (x + l) * job.pixel_stride) : V{};
         transpose<V>(tile);
         for (int l = 0; l < lanes; ++l) {
             if (!job.target[l]) continue;

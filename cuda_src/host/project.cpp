@@ -27,8 +27,10 @@ static void project_views(const Group<T>& group, const Kernels<T>& kernels, cons
                           const PaddedRows<T>& image, Team& team) {
     // A chunk of views reads the image once. Its sums, like a band of the image, should stay in the second-level cache.
     constexpr std::int64_t cache = 768 << 10;
-    const std::int64_t total = std::int64_t(views.size()), row = round_up(problem.detectors, kernels.lanes) * group.width;
-    const std::int64_t most = std::max<std::int64_t>(1, std::min<std::int64_t>(kViewsPerChunk, cache / (row * std::int64_t(sizeof(T)))));
+    const std::int64_t total = std::int64_t(views.size());
+    const std::int64_t row = round_up(problem.detectors, kernels.lanes) * group.width;
+    const std::int64_t fit = cache / (row * std::int64_t(sizeof(T)));
+    const std::int64_t most = std::max<std::int64_t>(1, std::min<std::int64_t>(kViewsPerChunk, fit));
     // As many chunks for every thread, of about the same size.
     const std::int64_t chunk = divide_up(total, round_up(divide_up(total, most), team.size()));
     const int band = group.stack ? kStackPlanes : kPlanes;
@@ -52,11 +54,13 @@ static void project_views(const Group<T>& group, const Kernels<T>& kernels, cons
         for (std::int64_t plane = 0; plane < planes; plane += band) {
             if (team.stopped(thread)) return;
             const int depth = int(std::min<std::int64_t>(band, planes - plane));
+            const double near = double(plane), far = double(plane + depth - 1);
             for (int k = 0; k < count; ++k)
-                active_rays(lines[k], problem.detectors, across, double(plane), double(plane + depth - 1), kernels.lanes, from[k], to[k]);
-            kernel({image.row(plane), std::ptrdiff_t(image.stride()), across, depth, double(plane), lines, sums, from, to, count});
+                active_rays(lines[k], problem.detectors, across, near, far, kernels.lanes, from[k], to[k]);
+            kernel({image.row(plane), std::ptrdiff_t(image.stride()), across, depth, near, lines, sums, from, to, count});
         }
-        for (int k = 0; k < count; ++k) unpack_view(group, kernels, problem, views[std::size_t(begin + k)], sums[k]);
+        for (int k = 0; k < count; ++k)
+            unpack_view(group, kernels, problem, views[std::size_t(begin + k)], sums[k]);
     });
 }
 
