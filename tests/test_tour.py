@@ -1,0 +1,97 @@
+"""The page "What opalg reads like" is a contract: its blocks run as they stand there, in order."""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "tour.md"
+
+
+def blocks():
+    """The code of every block under the heading that it stands below."""
+    found = []
+    for section in re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.M):
+        title = section.splitlines()[0].strip("# ")
+        for code in re.findall(r"^```{code-cell}\n(.*?)^```", section, flags=re.M | re.S):
+            found.append(pytest.param(title, code, id=title))
+    return found
+
+
+BLOCKS = blocks()
+
+
+@pytest.fixture(scope="module")
+def page():
+    """One module for all blocks, which can be imported, as a user's script can be."""
+    pytest.importorskip("torch", reason="the page shows tensors")
+    pytest.importorskip("matplotlib", reason="the page shows pictures").use("Agg")
+    module = types.ModuleType("opalg_tour")
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.mark.parametrize(("title", "code"), BLOCKS)
+def test_block_runs(title, code, page):
+    exec(compile(code, str(PAGE), "exec"), vars(page))
+
+
+# What the comments on the page say. These stand behind the test that runs the blocks and use its names.
+
+
+def test_every_promised_block_is_there():
+    titles = [block.values[0] for block in BLOCKS]
+    assert list(dict.fromkeys(titles)) == [
+        "What opalg reads like",
+        "A first reconstruction",
+        "The algebra",
+        "Torch, batch",
+        "The SIRT loop people write by hand",
+        "A new operator, a new solver",
+    ]
+
+
+def test_first_reconstruction(page):
+    truth, result = page.truth, page.result
+    assert page.geometry.shape == page.phantom.project(page.geometry).shape == (360, 768)
+    assert truth.shape == (512, 512)
+    assert np.linalg.norm(result.x - truth) < 0.25 * np.linalg.norm(truth)
+    assert len(result.history["residual"]) == result.state.iteration
+    assert "iterations" in result.reason
+
+
+def test_algebra(page):
+    oa, T, K = page.oa, page.T, page.K
+    assert T.H is T
+    assert hash(T) == hash(T.H)
+    assert isinstance(page.p, oa.Blocks)
+    assert page.u in K.range[0]
+    assert oa.from_scipy(page.S).adjoint is not oa.from_scipy(page.S).H
+    lower, upper = T.norm_bounds()
+    assert 0 < lower <= T.norm() <= upper < float("inf")
+
+
+def test_gradient_is_the_formula(page):
+    torch, A = page.torch, page.oa.from_scipy(page.S)
+    xb = page.xb.detach()
+    y = torch.from_numpy(page.tomo.noise.poisson(page.phantom.project(A.geometry), 1e5, seed=0))
+    expected = 2 * A.H(A(xb[0]) - y)
+    torch.testing.assert_close(
+        page.xb.grad[0], expected, rtol=1e-5, atol=1e-5 * expected.abs().max()
+    )
+
+
+def test_sirt_by_hand_is_the_solver(page):
+    x = page.solvers.SIRT(page.A, iterations=150)(page.y.numpy())
+    # Two orders of the same float32 sums, 150 times.
+    assert np.linalg.norm(x - page.x.numpy()) < 1e-4 * np.linalg.norm(x)
+
+
+def test_new_solver(page):
+    diagonal = page.oa.Diagonal(np.array([1.0, 0.5]))
+    x = page.Landweber(diagonal, iterations=200)(np.array([1.0, 1.0]))
+    np.testing.assert_allclose(x, [1.0, 2.0], rtol=1e-9)
