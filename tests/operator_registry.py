@@ -6,6 +6,7 @@ a label and an instance. Small spaces, odd and even, real and complex, weighted,
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -252,6 +253,65 @@ def circular_convolution() -> Instances:
     yield "real", oa.CircularConvolution(GRID, array(2, 3))
     yield "complex", oa.CircularConvolution(COMPLEX, array(3, 2, dtype="complex128"))
     yield "single", oa.CircularConvolution(SINGLE, array(2, 3, dtype="float32"))
+
+
+@instances("Separable")
+def separable() -> Instances:
+    yield "real", oa.Separable(GRID, oa.Space((3, 5), "float64"), [array(3, 4), None])
+    yield "complex", oa.Separable(COMPLEX, COMPLEX, [array(3, 3), scipy.sparse.eye_array(4)])
+    yield "single", oa.Separable(SINGLE, oa.Space((2, 2)), [array(2, 3), array(2, 4)])
+
+
+@instances("Resampling")
+def resampling() -> Instances:
+    target = oa.Grid((3, 7), (0.7, 0.5), "float64", origin=0.2)
+    for method in ("nearest", "linear", "cubic"):
+        for boundary in ("replicate", "zero"):
+            yield f"{method} {boundary}", oa.Resampling(GRID, target, method, boundary)
+    yield "complex", oa.Resampling(GRID.complex, target.complex)
+    yield "single", oa.Resampling(target.astype("float32"), SINGLE)
+
+
+@instances("Deformation")
+def deformation() -> Instances:
+    for method in ("nearest", "linear", "cubic"):
+        yield method, oa.Deformation(GRID, array(2, 4, 5), method, "zero")
+    yield from over_spaces(lambda s: oa.Deformation(s, array(2, 3, 4)), SINGLE, COMPLEX)
+    yield "weighted", oa.Deformation(WEIGHTED, array(2, 3, 2))
+
+
+@instances("TemplateDeformation")
+def template_deformation() -> Instances:
+    for method in ("linear", "cubic"):
+        yield method, oa.TemplateDeformation(GRID, array(4, 5), method, "zero")
+    yield "single", oa.TemplateDeformation(SINGLE, array(3, 4, dtype="float32"), "cubic")
+
+
+@instances("SymmetrisedGradient")
+def symmetrised_gradient() -> Instances:
+    for boundary in BOUNDARIES:
+        yield boundary, oa.SymmetrisedGradient(GRID, "backward", boundary)
+    yield from over_spaces(oa.SymmetrisedGradient, SINGLE, COMPLEX, WEIGHTED, ONE)
+
+
+@instances("WaveletTransform")
+def wavelet_transform() -> Instances:
+    haar = ((0.5**0.5, 0.5**0.5), (-(0.5**0.5), 0.5**0.5), (0.5**0.5,) * 2, (0.5**0.5, -(0.5**0.5)))
+    yield "filters", oa.WaveletTransform(oa.Space((4, 4), "float64"), haar, levels=2)
+    yield "single", oa.WaveletTransform(SINGLE, haar, levels=2)
+    yield "one axis", oa.WaveletTransform(COMPLEX, haar, levels=1, axes=1)
+    if importlib.util.find_spec("pywt"):
+        yield "biorthogonal", oa.WaveletTransform(GRID, "bior2.2", 1, "symmetric")
+        yield "weighted", oa.WaveletTransform(WEIGHTED, "db2", 1, "reflect")
+
+
+@instances("NonuniformFourierTransform")
+def nonuniform_fourier_transform() -> Instances:
+    if importlib.util.find_spec("finufft"):
+        tight = {"tolerance": 1e-14}  # A.gram is computed in another way
+        yield "2D", oa.NonuniformFourierTransform(COMPLEX, 3 * array(2, 4, 2), **tight)
+        yield "1D", oa.NonuniformFourierTransform(oa.Space(6, "complex128"), array(9, 1), **tight)
+        yield "single", oa.NonuniformFourierTransform(COMPLEX_SINGLE, array(5, 2))
 
 
 def projector(dtype: str, shape: tuple[int, ...] = (5, 6)) -> tomo.XrayTransform:

@@ -1,6 +1,7 @@
 """Operators between spaces, their algebra, and leaves that know nothing of imaging."""
 
 from opalg.operators.axes import Transposition
+from opalg.operators.axiswise import Separable
 from opalg.operators.blocks import (
     Component,
     Embedding,
@@ -12,14 +13,19 @@ from opalg.operators.blocks import (
 )
 from opalg.operators.complex_parts import ComplexEmbedding, ImagPart, Modulus, RealPart
 from opalg.operators.convolution import CircularConvolution, Convolution
+from opalg.operators.deformation import Deformation, TemplateDeformation
 from opalg.operators.differences import Divergence, Gradient, Laplacian, PartialDerivative
 from opalg.operators.elementary import Diagonal, Identity, Scaling, Zero
 from opalg.operators.fourier import FourierTransform, RealFourierTransform
 from opalg.operators.matrix import MatrixOperator
+from opalg.operators.nufft import NonuniformFourierTransform
 from opalg.operators.operator import LinearOperator, Operator
+from opalg.operators.resampling import Resampling
 from opalg.operators.resizing import Crop, Pad
 from opalg.operators.rewriting import rewriting
 from opalg.operators.sampling import Sampling
+from opalg.operators.symmetrised_gradient import SymmetrisedGradient
+from opalg.operators.wavelets import WaveletTransform
 
 __all__ = [
     "CircularConvolution",
@@ -27,6 +33,7 @@ __all__ = [
     "Component",
     "Convolution",
     "Crop",
+    "Deformation",
     "Diagonal",
     "Divergence",
     "Embedding",
@@ -38,14 +45,20 @@ __all__ = [
     "LinearOperator",
     "MatrixOperator",
     "Modulus",
+    "NonuniformFourierTransform",
     "Operator",
     "Pad",
     "PartialDerivative",
     "RealFourierTransform",
     "RealPart",
+    "Resampling",
     "Sampling",
     "Scaling",
+    "Separable",
+    "SymmetrisedGradient",
+    "TemplateDeformation",
     "Transposition",
+    "WaveletTransform",
     "Zero",
     "block_diagonal",
     "block_matrix",

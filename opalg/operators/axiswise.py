@@ -63,9 +63,10 @@ class AxisMatrix:
         # Elsewhere the memory of the array is used where it can be shared.
         values = as_numpy(x)
         moved = np.ascontiguousarray(np.moveaxis(values, axis, 0))
-        columns = moved.reshape(moved.shape[0], -1).view(values.real.dtype)
+        vectors = math.prod(moved.shape[1:])
+        columns = moved.reshape(moved.shape[0], vectors).view(values.real.dtype)
         product = self._typed(columns.dtype) @ columns
-        found = product.view(values.dtype).reshape(-1, *moved.shape[1:])
+        found = product.view(values.dtype).reshape(self.matrix.shape[0], *moved.shape[1:])
         found = np.moveaxis(found, 0, axis)
         return (
             found
@@ -82,9 +83,8 @@ class AxisMatrix:
         import torch
 
         moved = x.movedim(axis, 0).contiguous()
-        columns = (torch.view_as_real(moved) if x.is_complex() else moved).reshape(
-            moved.shape[0], -1
-        )
+        numbers = torch.view_as_real(moved) if x.is_complex() else moved
+        columns = numbers.reshape(moved.shape[0], math.prod(numbers.shape[1:]))
         key = (columns.dtype, x.device)
         if key not in self._variants:
             entries = self.matrix.tocoo()
@@ -96,9 +96,7 @@ class AxisMatrix:
                 device=x.device,
                 is_coalesced=True,
             )
-        product = (self._variants[key] @ columns).reshape(
-            -1, *moved.shape[1:], *((2,) if x.is_complex() else ())
-        )
+        product = (self._variants[key] @ columns).reshape(self.matrix.shape[0], *numbers.shape[1:])
         found = torch.view_as_complex(product) if x.is_complex() else product
         return found.movedim(0, axis)
 

@@ -13,7 +13,7 @@ from opalg.operators.blocks import diagonal_of, hstack
 from opalg.operators.interpolation import Interpolation, Outside, neighbours
 from opalg.operators.matrix import MatrixOperator
 from opalg.operators.operator import LinearOperator, Operator
-from opalg.spaces import Blocks, Space
+from opalg.spaces import Space
 
 __all__ = ["Deformation", "TemplateDeformation"]
 
@@ -79,7 +79,7 @@ class Deformation(MatrixOperator):
             )
         field = _as_field(space, displacement)
         positions = _positions(space, field)
-        matrix = _matrix(space.shape, positions, method, boundary, None)
+        matrix = _matrix(space.shape, positions, method, boundary, (0,) * space.ndim)
         super().__init__(matrix.astype(space.real.dtype), space, space)
         self.method, self.boundary = method, boundary
         self._displacement = tuple(Constant(part) for part in field)
@@ -88,7 +88,46 @@ class Deformation(MatrixOperator):
         return self.domain, self._displacement, self.method, self.boundary
 
 
-class TemplateDeformation(Operator):
+class _Interpolant(Operator):
+    """A partial derivative of any order of an interpolated image, at displaced positions."""
+
+    def __init__(
+        self, space: Space, image: Constant, method: str, boundary: str, orders: tuple[int, ...]
+    ) -> None:
+        super().__init__(space**space.ndim, space)
+        self.method, self.boundary = method, boundary
+        self._image, self._orders = image, orders
+
+    def _apply(self, x: Array, out: Array | None) -> Array:
+        parts = [as_numpy(part).astype(np.float64) for part in x]
+        batch = self.range.batch_shape(x[0])
+        values = np.empty((*batch, *self.range.shape))
+        image = self._image.array.ravel().astype(np.float64)
+        for index in np.ndindex(batch):
+            positions = _positions(self.range, [part[index] for part in parts])
+            matrix = _matrix(self.range.shape, positions, self.method, self.boundary, self._orders)
+            values[index] = (matrix @ image).reshape(self.range.shape)
+        # Positions are counted in samples, displacements in units of length.
+        for step, order in zip(_spacings(self.range), self._orders, strict=True):
+            values /= step**order
+        found: Array = values.astype(self.range.dtype)
+        first = x[0]
+        if not isinstance(first, np.ndarray):
+            found = namespace(first).asarray(found, device=first.device)
+        return found if out is None else copy(found, out)
+
+    def _derivative(self, x: Array) -> LinearOperator:
+        slopes: Any = []
+        for axis in range(self.range.ndim):
+            orders = tuple(order + (i == axis) for i, order in enumerate(self._orders))
+            slope = _Interpolant(self.range, self._image, self.method, self.boundary, orders)
+            # Called, not computed here, so that PyTorch can differentiate the derivative again.
+            slopes.append(diagonal_of(slope(x), self.range))
+        found: Any = hstack(slopes)
+        return found  # type: ignore[no-any-return]
+
+
+class TemplateDeformation(_Interpolant):
     """A fixed image deformed by its argument, the displacement: ``u -> image(p + u(p))``; not linear.
 
     Parameters
@@ -140,46 +179,13 @@ class TemplateDeformation(Operator):
             raise ArgumentError(f"method must be 'linear' or 'cubic', got {method!r}")
         if boundary not in {"replicate", "zero"}:
             raise ArgumentError(f"boundary must be 'replicate' or 'zero', got {boundary!r}")
-        super().__init__(space**space.ndim, space)
         values = np.array(as_numpy(space.check(image, "image")))
         if values.shape != space.shape:
             raise ArgumentError(f"image must have shape {space.shape}, got {values.shape}")
-        self._image = Constant(values)
-        self.method, self.boundary = method, boundary
+        super().__init__(space, Constant(values), method, boundary, (0,) * space.ndim)
 
     def _key(self) -> tuple[Any, ...]:
         return self.range, self._image, self.method, self.boundary
-
-    def _apply(self, x: Array, out: Array | None) -> Array:
-        return self._convert(self._values(x, None), x, out)
-
-    def _derivative(self, x: Array) -> LinearOperator:
-        slopes = [
-            diagonal_of(self._convert(self._values(x, axis), x, None), self.range)
-            for axis in range(self.range.ndim)
-        ]
-        found: Any = hstack(slopes)
-        return found  # type: ignore[no-any-return]
-
-    def _values(self, x: Array, axis: int | None) -> np.ndarray[Any, Any]:
-        """The image at the displaced positions, or its derivative along an axis."""
-        parts = [as_numpy(part).astype(np.float64) for part in x]
-        batch = self.range.batch_shape(x[0])
-        found = np.empty((*batch, *self.range.shape))
-        image = self._image.array.ravel().astype(np.float64)
-        for index in np.ndindex(batch):
-            positions = _positions(self.range, [part[index] for part in parts])
-            matrix = _matrix(self.range.shape, positions, self.method, self.boundary, axis)
-            found[index] = (matrix @ image).reshape(self.range.shape)
-        # Positions are counted in samples, displacements in units of length.
-        return found if axis is None else found / _spacings(self.range)[axis]
-
-    def _convert(self, values: np.ndarray[Any, Any], x: Array, out: Array | None) -> Array:
-        found: Array = values.astype(self.range.dtype)
-        first = x.first if isinstance(x, Blocks) else x[0]
-        if not isinstance(first, np.ndarray):
-            found = namespace(first).asarray(found, device=first.device)
-        return found if out is None else copy(found, out)
 
 
 def _as_field(space: Any, displacement: Any) -> list[np.ndarray[Any, Any]]:
@@ -218,14 +224,14 @@ def _matrix(
     positions: list[np.ndarray[Any, Any]],
     method: str,
     boundary: str,
-    derivative: int | None,
+    orders: tuple[int, ...],
 ) -> Any:
-    """The sparse matrix that interpolates at positions, or the derivative along one axis."""
+    """The sparse matrix that interpolates at positions, or a derivative there."""
     import scipy.sparse
 
     found = [
-        neighbours(place, n, method, boundary, derivative == axis)
-        for axis, (place, n) in enumerate(zip(positions, shape, strict=True))
+        neighbours(place, n, method, boundary, order)
+        for place, n, order in zip(positions, shape, orders, strict=True)
     ]
     size = len(positions[0])
     rows, columns, values = [], [], []

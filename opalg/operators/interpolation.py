@@ -14,8 +14,22 @@ Interpolation = Literal["nearest", "linear", "cubic"]
 Outside = Literal["zero", "replicate"]
 
 
+# Of each sample next to a position, the weight: coefficients of 1, t, t**2, ..., where t is the distance from
+# the sample before the position.
+_WEIGHTS = {
+    "nearest": ((1.0,),),
+    "linear": ((1.0, -1.0), (0.0, 1.0)),
+    "cubic": (
+        (0.0, -0.5, 1.0, -0.5),
+        (1.0, 0.0, -2.5, 1.5),
+        (0.0, 0.5, 2.0, -1.5),
+        (0.0, 0.0, -0.5, 0.5),
+    ),
+}
+
+
 def neighbours(
-    positions: np.ndarray[Any, Any], n: int, method: str, boundary: str, derivative: bool = False
+    positions: np.ndarray[Any, Any], n: int, method: str, boundary: str, order: int = 0
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Which of ``n`` samples make up the value at each position, and with which weights.
 
@@ -29,50 +43,30 @@ def neighbours(
         Processing 29, 1981), exact for parabolas.
     boundary : {"zero", "replicate"}
         The samples beyond the ends: zero, or like the outermost ones.
-    derivative : bool
-        The weights of the derivative with respect to the position.
+    order : int
+        Of the derivative with respect to the position whose weights are asked for.
 
     Returns
     -------
     indices, weights : array, shape (k, *positions.shape)
         Indices lie in the axis; weights of samples outside are zero.
     """
+    if method not in _WEIGHTS:
+        raise ArgumentError(f"method must be 'nearest', 'linear' or 'cubic', got {method!r}")
+    if boundary not in {"zero", "replicate"}:
+        raise ArgumentError(f"boundary must be 'zero' or 'replicate', got {boundary!r}")
     # What differs from a sample by rounding only is that sample.
     positions = np.where(abs(positions - np.rint(positions)) < 1e-9, np.rint(positions), positions)
-    if method == "nearest":
-        first = np.floor(positions + 0.5)
-        weights = np.full((1, *positions.shape), 0.0 if derivative else 1.0)
-    elif method == "linear":
-        first = np.floor(positions)
-        t = positions - first
-        weights = np.stack([-np.ones_like(t), np.ones_like(t)] if derivative else [1 - t, t])
-    elif method == "cubic":
-        first = np.floor(positions) - 1
-        t = positions - first - 1
-        if derivative:
-            polynomials = (
-                (-0.5 + 2 * t - 1.5 * t**2),
-                (-5 * t + 4.5 * t**2),
-                (0.5 + 4 * t - 4.5 * t**2),
-                (-t + 1.5 * t**2),
-            )
-        else:
-            polynomials = (
-                (-0.5 * t + t**2 - 0.5 * t**3),
-                (1 - 2.5 * t**2 + 1.5 * t**3),
-                (0.5 * t + 2 * t**2 - 1.5 * t**3),
-                (-0.5 * t**2 + 0.5 * t**3),
-            )
-        weights = np.stack(polynomials)
-    else:
-        raise ArgumentError(f"method must be 'nearest', 'linear' or 'cubic', got {method!r}")
+    before = np.floor(positions + 0.5) if method == "nearest" else np.floor(positions)
+    polynomial = np.polynomial.polynomial
+    coefficients = [polynomial.polyder(row, order) for row in _WEIGHTS[method]]
+    weights = np.stack([polynomial.polyval(positions - before, row) for row in coefficients])
+    first = before - 1 if method == "cubic" else before
     # Clipped before the conversion: positions far outside would not fit an integer.
     first = np.clip(first, -4, n).astype(np.int64)
     indices = first + np.arange(len(weights)).reshape(-1, *[1] * positions.ndim)
     if boundary == "zero":
         weights = np.where((indices >= 0) & (indices < n), weights, 0.0)
-    elif boundary != "replicate":
-        raise ArgumentError(f"boundary must be 'zero' or 'replicate', got {boundary!r}")
     return np.clip(indices, 0, n - 1), weights
 
 

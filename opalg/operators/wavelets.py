@@ -59,7 +59,7 @@ class _Cascade(LinearOperator):
         coarse = y[0]
         for level, details in zip(reversed(levels), y[1:], strict=True):
             bands = self.transform._bands(level)
-            x = _join(coarse, details, bands, level, axes)
+            x = _join(coarse, details, bands, level, self.transform)
             for matrix, axis in zip(level.matrices, axes, strict=True):
                 x = matrix.transposed.apply(x, axis)
             coarse = x
@@ -374,11 +374,15 @@ def _split(x: Array, bands: list[Any], out: Array | None) -> Array:
     return Blocks(copy(x[band], None if out is None else out[i]) for i, band in enumerate(bands))
 
 
-def _join(coarse: Array, details: Array, bands: list[Any], level: _Level, axes: Any) -> Array:
+def _join(
+    coarse: Array, details: Array, bands: list[Any], level: _Level, transform: WaveletTransform
+) -> Array:
+    axes, ndim = transform._axes, transform.domain.ndim
     shape = list(coarse.shape)
     for axis, half in zip(axes, level.halves, strict=True):
         shape[axis] = 2 * half
-    x = Space(tuple(shape), dtype_of(coarse)).empty(like=coarse)
+    own = Space(tuple(shape[-ndim:]), dtype_of(coarse))
+    x = own.empty(like=coarse, batch=tuple(shape[:-ndim]))
     for band, part in zip(
         bands, [coarse, *(details if isinstance(details, tuple) else [details])], strict=True
     ):
