@@ -1,0 +1,294 @@
+"""Work on the entries of elements: sums with the weights of a space, moduli, and functions piece by piece."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from opalg.arrays import Array, Constant, as_numpy, copy, is_array, namespace
+from opalg.errors import ArgumentError, NonFiniteError
+from opalg.functionals.steps import is_number
+from opalg.spaces import Blocks
+
+__all__ = [
+    "Field",
+    "cumulative_sum",
+    "deliver",
+    "flat",
+    "integral",
+    "leaves",
+    "length",
+    "modulus",
+    "pairing",
+    "pieces",
+    "rounding",
+    "unflat",
+    "volume",
+    "weight_of",
+]
+
+_PIECE = 1 << 13  # entries: operands, result and temporaries of a piece stay in the second-level cache
+
+
+def leaves(space: Any) -> list[Any]:
+    """The spaces of arrays of which a product space is made."""
+    if hasattr(space, "spaces"):
+        return [leaf for part in space.spaces for leaf in leaves(part)]
+    return [space]
+
+
+def flat(x: Array) -> list[Array]:
+    """The arrays of an element."""
+    return x.flatten() if isinstance(x, Blocks) else [x]
+
+
+def unflat(space: Any, parts: Sequence[Array]) -> Array:
+    """Arrays as an element of a space; the inverse of `flat`."""
+    remaining = iter(parts)
+
+    def build(node: Any) -> Array:
+        return Blocks(build(s) for s in node.spaces) if hasattr(node, "spaces") else next(remaining)
+
+    return build(space)
+
+
+def deliver(value: Array, out: Array | None) -> Array:
+    """A result in ``out``, or as it is."""
+    if out is None:
+        return value
+    for target, part in zip(flat(out), flat(value), strict=True):
+        target[...] = part
+    return out
+
+
+def duplicate(x: Array, out: Array | None) -> Array:
+    """A copy of an element, in ``out`` if there is one."""
+    if isinstance(x, Blocks):
+        return Blocks(duplicate(part, None if out is None else out[i]) for i, part in enumerate(x))
+    return copy(x, out)
+
+
+# Sums
+
+
+def weight_of(space: Any, like: Array) -> Any:
+    """The weighting of a space of arrays: a number, or an array in the library of ``like``."""
+    weight = space._weighting
+    return weight.like(like) if isinstance(weight, Constant) else weight
+
+
+def integral(space: Any, density: Array) -> Array:
+    """``sum(w * density)`` over the axes of a space of arrays, one value per batch entry."""
+    xp = namespace(density)
+    weight = weight_of(space, density)
+    axes = tuple(range(density.ndim - space.ndim, density.ndim))
+    if isinstance(weight, float):
+        total = xp.sum(density, axis=axes) if axes else density
+        return total if weight == 1.0 else total * weight
+    return xp.sum(density * weight, axis=axes)
+
+
+def pairing(space: Any, x: Array, y: Array) -> Array:
+    """The real part of the inner product; ``x`` or ``y`` may have no batch axes."""
+    total: Any = 0
+    for leaf, a, b in zip(leaves(space), flat(x), flat(y), strict=True):
+        total = total + integral(leaf, _real_product(a, b))
+    return total
+
+
+def _real_product(a: Array, b: Array) -> Array:
+    xp = namespace(a)
+    if xp.isdtype(a.dtype, "complex floating") if xp is not np else a.dtype.kind == "c":
+        return xp.real(a) * xp.real(b) + xp.imag(a) * xp.imag(b)
+    return a * b
+
+
+def length(space: Any, x: Array) -> Array:
+    """The norm of an element, one per batch entry; its gradient in PyTorch is 0 at 0, not NaN."""
+    square = pairing(space, x, x)
+    xp = namespace(square) if is_array(square) else np
+    return xp.sqrt(xp.maximum(square, float(np.finfo(leaves(space)[0].dtype).tiny)))
+
+
+def volume(space: Any) -> float:
+    """The integral of one: the sum of all weights."""
+    total = 0.0
+    for leaf in leaves(space):
+        weight = leaf.weighting
+        if is_array(weight):
+            total += float(np.broadcast_to(as_numpy(weight), leaf.shape).sum(dtype="float64"))
+        else:
+            total += weight * leaf.size
+    return total
+
+
+def modulus(*parts: Array) -> Array:
+    """``sqrt(sum |x_k| ** 2)`` entry by entry; its gradient in PyTorch is 0 at 0, not NaN."""
+    xp = namespace(parts[0])
+    if len(parts) == 1:
+        return xp.abs(parts[0])
+    square = _real_product(parts[0], parts[0])
+    for part in parts[1:]:
+        square = square + _real_product(part, part)
+    if xp is not np:
+        square = xp.maximum(square, xp.finfo(square.dtype).smallest_normal)
+    return xp.sqrt(square)
+
+
+def cumulative_sum(x: Array) -> Array:
+    """Cumulative sums along the last axis."""
+    xp = namespace(x)
+    function = getattr(xp, "cumulative_sum", None) or xp.cumsum  # NumPy before 2.1 has the latter only
+    return function(x, axis=-1)
+
+
+def rounding(space: Any) -> float:
+    """Relative error that a sum over an element may have by rounding: the slack of set membership."""
+    leaf = leaves(space)[0]
+    return float(32 * np.finfo(leaf.dtype).eps * max(space.size, 1) ** 0.5)
+
+
+# Functions of entries
+
+
+def pieces(
+    function: Callable[..., Any], parts: Sequence[Array], operands: Sequence[Any], outs: Sequence[Any]
+) -> list[Array]:
+    """``function(*parts, *operands)``, a list of arrays, computed piece by piece where that saves memory.
+
+    NumPy evaluates an expression with one full-size temporary array per operation. Taken in pieces the
+    temporaries stay in the cache, and with ``outs`` nothing of the size of an element is allocated.
+
+    Parameters
+    ----------
+    function : callable
+        Acts on each entry for itself; returns a list of as many new arrays as ``parts``.
+    parts : list of array
+        Of one shape.
+    operands : list of number or array
+        Broadcast with the parts.
+    outs : list of array or None
+    """
+    first = parts[0]
+    if not _divisible(parts, operands, outs):
+        values = function(*parts, *operands)
+        return [deliver(value, out) for value, out in zip(values, outs, strict=True)]
+    results = [np.empty_like(part) if out is None else out for part, out in zip(parts, outs, strict=True)]
+    lines = [part.reshape(-1) for part in parts]
+    others = [other.reshape(-1) if getattr(other, "ndim", 0) else other for other in operands]
+    targets = [result.reshape(-1) for result in results]
+    for start in range(0, first.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        values = function(
+            *(line[piece] for line in lines),
+            *(other[piece] if getattr(other, "ndim", 0) else other for other in others),
+        )
+        for target, value in zip(targets, values, strict=True):
+            target[piece] = value
+    return results
+
+
+def _divisible(parts: Sequence[Array], operands: Sequence[Any], outs: Sequence[Any]) -> bool:
+    """Whether all arrays are contiguous NumPy arrays of one shape, and large."""
+    shape = parts[0].shape
+    arrays = [a for a in (*parts, *operands, *outs) if getattr(a, "ndim", 0)]
+    return parts[0].size > _PIECE and all(
+        type(a) is np.ndarray and a.shape == shape and a.flags.c_contiguous for a in arrays
+    )
+
+
+class Field:
+    """A parameter of a functional: a number, or an element of its domain.
+
+    Parameters
+    ----------
+    value : number, array or Blocks
+    space : Space or ProductSpace
+        In which an array must lie.
+    what : str
+        The name for messages.
+    finite : bool, default True
+        Whether infinite values are refused, too; NaN always is.
+
+    Raises
+    ------
+    SpaceMismatchError, DtypeError
+        If an array is no element of the space.
+    NonFiniteError
+        If values are NaN or infinite.
+    """
+
+    __slots__ = ("constants", "number", "space")
+
+    def __init__(self, value: Any, space: Any, what: str, finite: bool = True) -> None:
+        self.space = space
+        self.number: float | None = None
+        self.constants: list[Constant] = []
+        if is_number(value):
+            if not np.isreal(value):
+                raise ArgumentError(f"{what} must be a real number or an array, got {value!r}")
+            self.number = float(value)
+            _refuse(math.isnan(self.number) or (finite and math.isinf(self.number)), what)
+            return
+        for part in flat(space.check(value, what)):
+            xp = namespace(part)
+            bad = xp.isnan(part) if not finite else ~xp.isfinite(part)
+            _refuse(bool(xp.any(bad)), what)
+            self.constants.append(Constant(part))
+
+    def leaf(self, index: int, like: Array) -> Any:
+        """The number, or the array that belongs to leaf ``index`` of the space."""
+        return self.number if self.number is not None else self.constants[index].like(like)
+
+    def element(self, like: Array) -> Array:
+        """The parameter as an element of the space (an array, or `Blocks`)."""
+        first = flat(like)[0]
+        if self.number is not None:
+            return self.space.ones(like=first) * self.number
+        return unflat(self.space, [constant.like(first) for constant in self.constants])
+
+    def arrays(self) -> list[Any]:
+        """The number or the arrays, as given."""
+        if self.number is not None:
+            return [self.number]
+        return [constant.array for constant in self.constants]
+
+    def map(self, function: Callable[[Any], Any], what: str = "parameter") -> Field:
+        """The field with a function applied to each number or array."""
+        if self.number is not None:
+            return Field(function(self.number), self.space, what, finite=False)
+        values = [function(constant.array) for constant in self.constants]
+        return Field(unflat(self.space, values), self.space, what, finite=False)
+
+    @property
+    def value(self) -> Any:
+        """The number, array or `Blocks`, as a constructor takes it."""
+        if self.number is not None:
+            return self.number
+        return unflat(self.space, [constant.array for constant in self.constants])
+
+    def smallest(self) -> float:
+        """The least value."""
+        return min(float(as_numpy(a).min()) if is_array(a) else a for a in self.arrays())
+
+    def largest(self) -> float:
+        """The greatest value."""
+        return max(float(as_numpy(a).max()) if is_array(a) else a for a in self.arrays())
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Field)
+            and self.number == other.number
+            and self.constants == other.constants
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.number, *self.constants))
+
+
+def _refuse(bad: bool, what: str) -> None:
+    if bad:
+        raise NonFiniteError(f"{what} holds NaN or infinite values")

@@ -1,0 +1,145 @@
+"""Functionals of fields: at each position the parts of an element of ``X ** n`` form one vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from opalg.arrays import Array, dtype_of, namespace
+from opalg.errors import NotSupportedError
+from opalg.functionals.entries import flat, integral, modulus, pieces, unflat
+from opalg.functionals.functional import Functional, positive
+from opalg.functionals.indicators import Indicator
+from opalg.spaces import Blocks, ProductSpace, Space
+
+__all__ = ["GroupBall", "GroupL1"]
+
+
+class _Group(Functional):
+    """A sum over positions of a function of the vector that stands there."""
+
+    def __init__(self, space: Any) -> None:
+        super().__init__(space)
+        if not (isinstance(space, ProductSpace) and space.is_power and isinstance(space[0], Space)):
+            raise NotSupportedError(
+                f"{type(self).__name__} takes the vectors at each position of a power X ** n of a Space or "
+                f"Grid, such as oa.Gradient(X).range, got {space}; L1 takes entries one by one"
+            )
+
+    @property
+    def _step_space(self) -> Any:
+        # All components of a vector share one step: only then does the prox act on lengths.
+        return self.domain[0].real
+
+    def _resolve_steps(self, step: Blocks, x: Blocks) -> Blocks:
+        raise NotSupportedError(
+            f"the prox of {self} takes one step per position, an array in {self._step_space}, not one per part"
+        )
+
+    def _each(self, function: Callable[..., Any], x: Blocks, step: Any, out: Array | None) -> Array:
+        operands = []
+        if step is not None:
+            operands = [step.first if isinstance(step, Blocks) else step]
+        outs = [None] * len(x) if out is None else flat(out)
+        values = pieces(function, flat(x), operands, outs)
+        return unflat(self.domain, values) if out is None else out
+
+
+class GroupL1(_Group):
+    """The sum of the lengths of the vectors, ``sum(w * sqrt(|x_1| ** 2 + ... + |x_n| ** 2))``.
+
+    Composed with a gradient it is the isotropic total variation.
+
+    Parameters
+    ----------
+    space : ProductSpace
+        A power ``X ** n`` of a `Space`, real or complex; each position holds a vector of n entries.
+
+    Raises
+    ------
+    NotSupportedError
+        If the space is no power of a space.
+
+    Notes
+    -----
+    The prox shortens each vector by the step (also called L2,1 norm, group lasso; Yuan and Lin 2006). Steps
+    may be one per position, an array in ``X``. The conjugate is the indicator `GroupBall`.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import functionals as fn
+    >>> f = fn.GroupL1(oa.Space(2, "float64") ** 2)
+    >>> x = (np.array([3.0, 0.0]), np.array([4.0, 1.0]))
+    >>> float(f(x)), [part.tolist() for part in f.prox(2.5)(x)]
+    (6.0, [[1.5, 0.0], [2.0, 0.0]])
+    """
+
+    symbol = r"\|\cdot\|_{2,1}"
+
+    def _value(self, x: Array) -> Array:
+        return integral(self.domain[0].real, modulus(*x))
+
+    def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
+        return self._each(_shorten, x, step, out)
+
+    def _dilated(self, factor: complex) -> Functional | None:
+        return abs(factor) * self  # type: ignore[no-any-return]
+
+
+class GroupBall(_Group, Indicator):
+    """The indicator of vectors no longer than ``radius`` at each position: the conjugate of `GroupL1`.
+
+    Parameters
+    ----------
+    space : ProductSpace
+        A power ``X ** n`` of a `Space`.
+    radius : float, default 1.0
+        Positive.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import functionals as fn
+    >>> f = fn.GroupBall(oa.Space(1, "float64") ** 2, radius=2.5)
+    >>> [part.tolist() for part in f.prox(1.0)((np.array([3.0]), np.array([4.0])))]
+    [[1.5], [2.0]]
+    """
+
+    def __init__(self, space: Any, radius: float = 1.0) -> None:
+        super().__init__(space)
+        self.radius = positive(radius, "radius")
+
+    def _value(self, x: Array) -> Array:
+        size = modulus(*x)
+        xp = namespace(size)
+        slack = 8 * float(np.finfo(dtype_of(size)).eps)
+        inside = size <= self.radius * (1 + slack)
+        barrier = xp.where(inside, xp.zeros_like(size), xp.ones_like(size) * math.inf)
+        return integral(self.domain[0].real, barrier)
+
+    def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
+        return self._each(self._cut, x, None, out)
+
+    def _cut(self, *parts: Array) -> list[Array]:
+        size = modulus(*parts)
+        factor = self.radius / namespace(size).maximum(size, self.radius)
+        return [part * factor for part in parts]
+
+    def _dilated(self, factor: complex) -> Functional | None:
+        return GroupBall(self.domain, self.radius / abs(factor))
+
+    def _words(self) -> str:
+        return f"{self.radius:g}"
+
+
+def _shorten(*operands: Any) -> list[Array]:
+    *parts, step = operands
+    size = modulus(*parts)
+    xp = namespace(size)
+    # 1 - step / max(size, step) is 0 for vectors shorter than the step, and never divides by zero.
+    factor = 1 - step / xp.maximum(size, step)
+    return [part * factor for part in parts]
