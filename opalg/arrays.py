@@ -17,6 +17,7 @@ from opalg.errors import ArgumentError, DtypeError
 __all__ = [
     "Array",
     "Constant",
+    "as_array",
     "as_numpy",
     "copy",
     "dtype_of",
@@ -160,11 +161,17 @@ def move(x: Array, like: Array) -> Array:
 def multiply(x: Array, factor: Any, out: Array | None = None) -> Array:
     """``x * factor``, written to ``out`` without a temporary array where the library allows it."""
     if out is None:
-        return x * factor
+        product = x * factor
+        return product if x.ndim else as_array(product)
     if type(out) is np.ndarray:
         return np.multiply(x, factor, out=out)
     out[...] = x * factor
     return out
+
+
+def as_array(x: Array) -> Array:
+    """``x`` itself, or a 0-d array in place of the scalar that NumPy makes of one."""
+    return np.asarray(x) if isinstance(x, np.generic) else x
 
 
 def copy(x: Array, out: Array | None = None) -> Array:

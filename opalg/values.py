@@ -6,6 +6,8 @@ import inspect
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from opalg.arrays import fingerprint, is_array, short_repr
 
 __all__ = ["Value"]
@@ -15,6 +17,8 @@ class _Frozen(type):
     """Remembers the constructor's arguments and closes the instance once it is built."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(_closed(value) for value in args)
+        kwargs = {name: _closed(value) for name, value in kwargs.items()}
         self = super().__call__(*args, **kwargs)
         # Subclasses that build a different object in __new__ hand back one that is closed already.
         self.__dict__.setdefault("_arguments", (args, kwargs))
@@ -25,8 +29,8 @@ class Value(metaclass=_Frozen):
     """Base class of spaces, operators and geometries: an immutable object that *is* its arguments.
 
     A subclass writes ``__init__`` and nothing else: equality, hash, ``repr`` and pickling follow from
-    the arguments of the constructor. Arrays among them are compared by content.
-    Attributes can be assigned inside ``__init__`` only; ``functools.cached_property`` works.
+    the arguments of the constructor. Arrays among them are copied, closed for writing and compared by
+    content. Attributes can be assigned inside ``__init__`` only; ``functools.cached_property`` works.
     """
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
@@ -72,6 +76,24 @@ class Value(metaclass=_Frozen):
         words = [short_repr(value) for value in args]
         words += [f"{name}={short_repr(value)}" for name, value in kwargs.items()]
         return f"{type(self).__name__}({', '.join(words)})"
+
+
+def _closed(value: Any) -> Any:
+    """An argument that nobody else can change: arrays that are open for writing are copied.
+
+    Tensors are kept as they are, because trainable ones must be and others cannot be closed.
+    """
+    if type(value) is np.ndarray:
+        if not value.flags.writeable:
+            return value
+        value = value.copy()
+        value.flags.writeable = False
+        return value
+    if type(value) is list:
+        return [_closed(item) for item in value]
+    if type(value) is tuple or (isinstance(value, tuple) and hasattr(value, "first")):
+        return type(value)(_closed(item) for item in value)  # a tuple, or Blocks
+    return value.copy() if hasattr(value, "tocsr") else value
 
 
 def _build(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

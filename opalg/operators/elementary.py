@@ -122,18 +122,10 @@ class Scaling(LinearOperator):
         return Bounds(abs(self.factor), abs(self.factor))
 
     def _infix(self) -> printing.Text:
-        return printing.infix(
-            " * ",
-            [printing.atom(printing.number(self.factor)), printing.atom("Identity")],
-            printing.PRODUCT,
-        )
+        return printing.scaled(self.factor, printing.atom("Identity"))
 
     def _latex(self) -> printing.Text:
-        return printing.infix(
-            r" \, ",
-            [printing.atom(printing.number(self.factor)), printing.atom("I")],
-            printing.PRODUCT,
-        )
+        return printing.scaled(self.factor, printing.atom("I"), latex=True)
 
 
 class Zero(LinearOperator):
@@ -176,6 +168,9 @@ class Zero(LinearOperator):
 
     def _norm_bounds(self) -> Bounds:
         return Bounds(0.0, 0.0)
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.domain, self.range
 
 
 class Diagonal(LinearOperator):
@@ -258,9 +253,13 @@ class Diagonal(LinearOperator):
         return Diagonal(1 / self.weight, self.domain)
 
     def _transposed(self) -> LinearOperator:
+        if self.trainable:  # what is computed from the weight now would not follow its training
+            return super()._transposed()
         return Diagonal(self.weight.conj(), self.domain)
 
     def _gram(self) -> LinearOperator:
+        if self.trainable:
+            return super()._gram()
         weight = self.weight
         square = weight * weight if self.self_adjoint else abs(weight) ** 2
         return Diagonal(square, self.domain)

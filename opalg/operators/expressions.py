@@ -289,18 +289,12 @@ class Scaled(Operator):
         return (self.operator,)
 
     def _infix(self) -> printing.Text:
-        part = self.operator._infix()
         # "2 * A @ B" reads (and evaluates) left to right as (2 * A) @ B, the same linear operator.
-        loose = isinstance(self.operator, LinearOperator) and part.binding == printing.PRODUCT
-        text = part.text if loose or part.binding > printing.PRODUCT else f"({part.text})"
-        sign = "-" if self.factor == -1 else f"{printing.number(self.factor)} * "
-        return printing.Text(sign + text, printing.PRODUCT)
+        loose = isinstance(self.operator, LinearOperator)
+        return printing.scaled(self.factor, self.operator._infix(), loose)
 
     def _latex(self) -> printing.Text:
-        part = self.operator._latex()
-        text = part.text if part.binding >= printing.PRODUCT else rf"\left({part.text}\right)"
-        sign = "-" if self.factor == -1 else rf"{printing.number(self.factor)} \, "
-        return printing.Text(sign + text, printing.PRODUCT)
+        return printing.scaled(self.factor, self.operator._latex(), loose=True, latex=True)
 
     def _label(self) -> str:
         return f"{printing.number(self.factor)} * _"

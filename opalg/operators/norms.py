@@ -100,8 +100,8 @@ def _collatz_wielandt(operator: Any) -> Bounds:
     lower, upper = 0.0, math.inf
     for _ in range(_STEPS):
         element = [part.astype(dtype) for part, dtype in zip(x, dtypes, strict=True)]
-        y = operator._apply(_like(operator.domain, element), None)
-        z = [part.real for part in _flat(operator._apply_transpose(y, None))]
+        y = _apply(operator, _like(operator.domain, element))
+        z = [part.real for part in _flat(_apply_transpose(operator, y))]
         _refuse_nonfinite(operator, z)
         top = max(float((b / a).max()) for a, b in zip(x, z, strict=True))
         square = sum(float(np.vdot(a, a)) for a in _double(x))
@@ -132,11 +132,33 @@ def _rayleigh(operator: Any) -> float:
         if length == 0.0:
             break
         x = _like(operator.domain, [part / part.dtype.type(length) for part in _flat(x)])
-        y = operator._apply(x, None)
+        y = _apply(operator, x)
         _refuse_nonfinite(operator, _flat(y))
         best = max(best, _length(y) / _length(x))
-        x = operator._apply_transpose(y, None)
+        x = _apply_transpose(operator, y)
     return best * (1 - rounding(operator))
+
+
+def _apply(operator: Any, x: Any) -> Any:
+    if not operator.trainable:
+        return operator._apply(x, None)
+    return _through_torch(operator._apply, x, operator.domain, operator.range)
+
+
+def _apply_transpose(operator: Any, y: Any) -> Any:
+    if not operator.trainable:
+        return operator._apply_transpose(y, None)
+    return _through_torch(operator._apply_transpose, y, operator.range, operator.domain)
+
+
+def _through_torch(function: Any, x: Any, source: Any, target: Any) -> Any:
+    """Parameters that are trained act on tensors only."""
+    import torch
+
+    tensors = [torch.from_numpy(np.array(part)) for part in _flat(x)]
+    with torch.no_grad():
+        y = function(_like(source, tensors), None)
+    return _like(target, [part.numpy() for part in _flat(y)])
 
 
 def _flat(x: Any) -> list[Any]:

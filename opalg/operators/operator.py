@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from opalg.arrays import Array, in_autograd, is_array, shares_memory
+from opalg.arrays import Array, in_autograd, is_array, is_torch, shares_memory
 from opalg.errors import NotSupportedError, SpaceMismatchError
 from opalg.operators import autograd, norms, printing
 from opalg.spaces import Blocks
@@ -259,6 +259,8 @@ class Operator(Value):
         if isinstance(other, Operator):
             return algebra.add(self, algebra.scale(-1, other))
         if is_array(other) or isinstance(other, Blocks):
+            if any(is_torch(part) and part.requires_grad for part in _parts(other)):
+                return -(-self + other)  # keeps the tensor itself, which training will change
             return algebra.shift(self, -other)
         return NotImplemented
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Text", "atom", "infix", "number", "parenthesise_repr", "postfix", "tree"]
+__all__ = ["Text", "atom", "infix", "number", "parenthesise_repr", "postfix", "scaled", "tree"]
 
 SUM, PRODUCT, POSTFIX, ATOM = 1, 2, 3, 4
 
@@ -48,6 +48,14 @@ def postfix(part: Text, suffix: str) -> Text:
     latex = suffix.startswith("^")
     limit = ATOM if latex or suffix.startswith(" **") else POSTFIX
     return Text(_inside(part, limit, latex) + suffix, POSTFIX)
+
+
+def scaled(factor: Any, part: Text, loose: bool = False, latex: bool = False) -> Text:
+    """A number times a part; a product inside keeps its parentheses unless ``loose``."""
+    text = _inside(part, PRODUCT if loose else PRODUCT + 1, latex)
+    if factor == -1:
+        return Text(f"-{text}", PRODUCT)
+    return Text(number(factor) + (r" \, " if latex else " * ") + text, PRODUCT)
 
 
 def number(value: Any) -> str:

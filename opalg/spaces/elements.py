@@ -44,6 +44,8 @@ class Blocks(tuple[Any, ...]):
         return parts
 
     def _map(self, function: Any, other: Any) -> Blocks:
+        if not isinstance(other, tuple) and getattr(other, "__array_ufunc__", self) is None:
+            return NotImplemented  # an operator: it knows what to do with this element
         if isinstance(other, tuple):
             return Blocks(function(a, b) for a, b in zip(self, other, strict=True))
         return Blocks(function(a, other) for a in self)

@@ -273,9 +273,11 @@ class Space(Value):
                 "convert it with space.asarray(x)"
             )
         if dtype_of(x) != self.dtype and tuple(x.shape[max(x.ndim - self.ndim, 0) :]) == self.shape:
+            name = dtype_of(x).name
+            other = f", or build the space with dtype={name!r}" if name in _DTYPES else ""
             raise DtypeError(
-                f"{what} must have dtype {self.dtype}, got {dtype_of(x)}; convert it with "
-                f"space.asarray(x), or build the space with dtype={dtype_of(x).name!r}"
+                f"{what} must have dtype {self.dtype}, got {name}; convert it with "
+                f"space.asarray(x){other}"
             )
         raise SpaceMismatchError(self._complaint(x, what))
 
