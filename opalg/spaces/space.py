@@ -37,7 +37,7 @@ def as_shape(shape: int | Sequence[int], what: str = "shape") -> tuple[int, ...]
         extents = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
         found = tuple(int(extent) for extent in extents)
         whole = all(a == b for a, b in zip(found, extents, strict=True))
-    except TypeError:
+    except (TypeError, ValueError):
         found, whole = (), False
     if not whole or any(extent < 1 for extent in found):
         raise ArgumentError(f"{what} must be positive integers, got {shape!r}")
