@@ -193,10 +193,12 @@ def pieces(
 
 def _divisible(parts: Sequence[Array], operands: Sequence[Any], outs: Sequence[Any]) -> bool:
     """Whether all arrays are contiguous NumPy arrays of one shape, and large."""
-    shape = parts[0].shape
+    first = parts[0]
+    if type(first) is not np.ndarray or first.size <= _PIECE:
+        return False
     arrays = [a for a in (*parts, *operands, *outs) if getattr(a, "ndim", 0)]
-    return parts[0].size > _PIECE and all(
-        type(a) is np.ndarray and a.shape == shape and a.flags.c_contiguous for a in arrays
+    return all(
+        type(a) is np.ndarray and a.shape == first.shape and a.flags.c_contiguous for a in arrays
     )
 
 

@@ -57,7 +57,6 @@ class SetIndicator(Indicator):
     def _value(self, x: Array) -> Array:
         excess = self._excess(x)
         xp = namespace(flat(x)[0])
-        excess = xp.asarray(excess)
         # Not `excess > 0`: NaN must not count as inside.
         return xp.where(excess <= 0, xp.zeros_like(excess), xp.ones_like(excess) * math.inf)
 

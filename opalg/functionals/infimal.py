@@ -92,7 +92,7 @@ class InfimalConvolution(Functional):
             rest = self.first.prox(1.0)(x - (2 * y - v))
             gap = x - rest - y
             v = v + gap
-            if bool(xp.all(xp.asarray(length(self.domain, gap) <= limit * size))):
+            if bool(xp.all(length(self.domain, gap) <= limit * size)):
                 break
         return y, rest
 

@@ -54,6 +54,8 @@ def tightness(operator: Any) -> float | None:
     """The number a with ``A @ A.adjoint = a * Identity`` where the operator says so, else None."""
     if not isinstance(operator, LinearOperator) or not operator.exact_adjoint:
         return None
+    if isinstance(operator, Scaling) and operator.factor != 0:
+        return abs(operator.factor) ** 2  # whatever the weights
     product = operator @ operator.adjoint
     if isinstance(product, Identity):
         return 1.0
@@ -86,16 +88,16 @@ def conjugate_gradients(
     square = pairing(space, residual, residual)
     first = square
     for _ in range(_MAXIMUM):
-        if bool(xp.all(xp.asarray(square <= limit * first))):
+        if bool(xp.all(square <= limit * first)):
             break
         image = system(direction)
         curvature = pairing(space, direction, image)
         # A batch entry that is solved already has nothing left to divide by.
-        alpha = xp.where(xp.asarray(curvature > 0), square / (curvature + (curvature <= 0)), 0 * square)
+        alpha = xp.where(curvature > 0, square / (curvature + (curvature <= 0)), 0 * square)
         x = space.lincomb(alpha, direction, 1.0, x)
         residual = space.lincomb(-alpha, image, 1.0, residual)
         new = pairing(space, residual, residual)
-        beta = xp.where(xp.asarray(square > 0), new / (square + (square <= 0)), 0 * square)
+        beta = xp.where(square > 0, new / (square + (square <= 0)), 0 * square)
         direction = space.lincomb(beta, direction, 1.0, residual)
         square = new
     return x

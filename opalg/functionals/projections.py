@@ -21,7 +21,7 @@ _NEWTON = 40
 def line_up(space: Any, x: Array) -> Array:
     """An element as one array of shape ``(batch..., n)``."""
     parts = [
-        part.reshape(*leaf.batch_shape(part), leaf.size)
+        namespace(part).reshape(part, (*leaf.batch_shape(part), leaf.size))
         for leaf, part in zip(leaves(space), flat(x), strict=True)
     ]
     return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts, axis=-1)
@@ -32,7 +32,7 @@ def put_back(space: Any, line: Array, out: Array | None) -> Array:
     parts, start = [], 0
     for leaf in leaves(space):
         piece = line[..., start : start + leaf.size]
-        parts.append(piece.reshape(*line.shape[:-1], *leaf.shape))
+        parts.append(namespace(line).reshape(piece, (*line.shape[:-1], *leaf.shape)))
         start += leaf.size
     if out is None:
         return unflat(space, parts)
@@ -102,7 +102,9 @@ def project_lp(sizes: Array, weight: Any, p: float, radius: Any) -> Array:
     norm = weighted_lp(sizes, weight, p)
     inside = norm <= radius
     top = xp.maximum(xp.max(sizes, axis=-1, keepdims=True), float(np.finfo(np.float32).tiny))
-    unit, target = sizes / top, xp.where(inside, norm, norm * 0 + radius) / top
+    tiny = float(np.finfo(np.float32).tiny)
+    unit = sizes / top
+    target = xp.maximum(xp.where(inside, norm, norm * 0 + radius) / top, norm * 0 + tiny)
     low, high = norm * 0 - 700.0 / max(p - 1, 1.0), norm * 0 + 700.0
     if dtype_of(sizes) == np.float32:
         low, high = low / 8, high / 8  # where the exponential does not overflow
@@ -110,14 +112,14 @@ def project_lp(sizes: Array, weight: Any, p: float, radius: Any) -> Array:
     for _ in range(2 * _NEWTON):
         c = xp.exp(t)
         v = _root(unit, c, p)
-        found = weighted_lp(v, weight, p)
+        found = xp.maximum(weighted_lp(v, weight, p), norm * 0 + tiny)
         low, high = xp.where(found > target, t, low), xp.where(found > target, high, t)
         # d log(found) / d t
         power = xp.where(v > 0, v, xp.ones_like(v)) ** (p - 2)
         slope = -c * v * power / (1 + c * (p - 1) * power)
         share = (v / found) ** (p - 1)
         rate = xp.sum(weight * share * slope, axis=-1, keepdims=True) / found
-        rate = xp.minimum(rate, norm * 0 - float(np.finfo(np.float32).tiny))
+        rate = xp.minimum(rate, norm * 0 - tiny)
         step = (xp.log(found) - xp.log(target)) / rate
         moved = t - step
         moved = xp.where((moved > low) & (moved < high), moved, (low + high) / 2)

@@ -79,8 +79,8 @@ class AffineSet(SetIndicator):
 
     def _conjugate_value(self, p: Array) -> Array:
         # Finite only for p in the image of the adjoint; there <p, x> is the same for all solutions x.
-        rest = length(self.domain, p - self._solve(self.operator(p)))
-        inside = rest <= _slack(self.domain) * length(self.domain, p)
+        rest = p - self._solve(self.operator(p))
+        inside = _negligible(self.domain, rest, p)
         solution = self._solve(self._data.element(p))
         return _only(inside, pairing(self.domain, p, solution), p)
 
@@ -158,8 +158,8 @@ class HalfSpace(SetIndicator):
         # Finite only for p = c * normal with c >= 0.
         normal = self._normal.element(p)
         c = pairing(self.domain, p, normal) / self._square
-        rest = length(self.domain, p - self.domain.expand(c) * normal)
-        inside = (rest <= _slack(self.domain) * length(self.domain, p)) & (c >= 0)
+        rest = p - self.domain.expand(c) * normal
+        inside = _negligible(self.domain, rest, p) & (c >= 0)
         return _only(inside, c * self.bound, p)
 
     def _key(self) -> tuple[Any, ...]:
@@ -170,8 +170,12 @@ def _slack(space: Any) -> float:
     return float(np.finfo(space_dtype(space)).eps) ** 0.75
 
 
+def _negligible(space: Any, part: Array, whole: Array) -> Any:
+    """Whether a part of an element is not more than rounding."""
+    return pairing(space, part, part) <= _slack(space) ** 2 * pairing(space, whole, whole)
+
+
 def _only(inside: Any, value: Any, like: Array) -> Array:
     """The value where ``inside``, else infinity."""
     xp = namespace(flat(like)[0])
-    value = xp.asarray(value)
-    return xp.where(xp.asarray(inside), value, xp.ones_like(value) * math.inf)
+    return xp.where(inside, value, xp.ones_like(value) * math.inf)

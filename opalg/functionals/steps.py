@@ -75,7 +75,7 @@ def resolve(functional: Any, step: Any, x: Array) -> Any:
     entries = functional._step_space
     if step.ndim == 0:
         return step
-    if entries is not None and not hasattr(entries, "spaces") and entries.accepts(step):
+    if entries is not None and not hasattr(entries, "spaces") and _per_entry(entries, step, batch):
         return step
     ones = getattr(domain, "ndim", 0)
     if ones and step.shape == batch + (1,) * ones:
@@ -99,7 +99,7 @@ def resolve_entries(space: Any, step: Any, x: Array) -> Any:
     if isinstance(step, float):
         return step
     step = move(step, x)
-    if space.real.accepts(step):
+    if _per_entry(space.real, step, space.batch_shape(x)):
         return step
     if step.shape != space.batch_shape(x):
         raise ArgumentError(
@@ -109,11 +109,16 @@ def resolve_entries(space: Any, step: Any, x: Array) -> Any:
     return space.expand(step)
 
 
+def _per_entry(space: Any, step: Array, batch: tuple[int, ...]) -> bool:
+    """Whether there is one step per entry, the same for the whole batch or not."""
+    return bool(space.accepts(step)) and space.batch_shape(step) in {(), batch}
+
+
 def per_batch(step: Any, batch: tuple[int, ...]) -> Any:
     """A step that is shaped to multiply elements as a number, or as one number per batch entry."""
     if isinstance(step, Blocks):
         step = step.first
-    return step.reshape(batch) if getattr(step, "ndim", 0) else step
+    return namespace(step).reshape(step, batch) if getattr(step, "ndim", 0) else step
 
 
 def transfer(step: Any, batch: tuple[int, ...], space: Any) -> Any:
