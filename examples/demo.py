@@ -21,6 +21,7 @@ SOFT_TISSUE = (0.0, 0.0085)  # grey values per mm: the skull (0.02) is left to s
 
 
 def main() -> None:
+    """Make the data, reconstruct, print, draw."""
     options = parse()
     output = Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", default="demo", help="folder for the picture and the table")
     parser.add_argument("--size", type=int, default=512, help="pixels along an edge of the image")
@@ -94,12 +96,14 @@ def quality(A, x, y, truth):
 
 
 def as_table(rows):
+    """The results as text."""
     head = f"{'method':<22}{'PSNR (dB)':>11}{'SSIM':>8}{'residual':>11}{'seconds':>10}"
     lines = [f"{n:<22}{p:>11.2f}{s:>8.3f}{r:>11.4f}{t:>10.3f}" for n, p, s, r, t in rows]
     return "\n".join([head, "-" * len(head), *lines])
 
 
 def draw(grid, images, truth, rows):
+    """The images beside the truth, on the scale of soft tissue."""
     captions = [f"{name}\n{psnr:.1f} dB, SSIM {ssim:.2f}" for name, psnr, ssim, *_ in rows]
     return oa.show(
         *images.values(), truth, titles=[*captions, "truth\n"], grid=grid, limits=SOFT_TISSUE

@@ -17,6 +17,7 @@ from opalg import solvers, tomo
 
 
 def main() -> None:
+    """Read, correct, find the axis, reconstruct, write."""
     options = parse()
     scan = tomo.dxchange.read(options.file, rows=slice(options.row, options.row + 1))
     if scan.data.shape[1] == 0:
@@ -54,6 +55,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", help="HDF5 file in the DXchange layout")
     parser.add_argument("--row", type=int, default=0, help="detector row")

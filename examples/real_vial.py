@@ -3,8 +3,8 @@
     python examples/real_vial.py FOLDER --views 10:101 --output vial/
 
 The folder holds the projections in ``tiffs/``, in order, ``flat_00001.tiff`` and ``dark_00001.tiff``, and
-their angles in degrees, one per line, in ``angles.txt``; ``--views`` chooses those of its lines that belong to
-the images. Lengths are in detector pixels.
+their angles in degrees, one per line, in ``angles.txt``; ``--views`` chooses those of its lines that
+belong to the images. Lengths are in detector pixels.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from opalg import solvers, tomo
 
 
 def main() -> None:
+    """Read, find the axis, reconstruct, write."""
     options = parse()
     y, angles = read(Path(options.folder), options.views)
     axis = options.axis
@@ -75,10 +76,12 @@ def draw(volumes):
 
 
 def a_slice(text: str) -> slice:
+    """``"10:101"`` as a slice."""
     return slice(*(int(part) if part else None for part in text.split(":")))
 
 
 def parse() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="folder with tiffs/, flat and dark images and angles.txt")
     parser.add_argument("--views", type=a_slice, default=slice(None), help="lines of angles.txt")

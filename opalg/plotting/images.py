@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -108,12 +110,22 @@ def show(
     return figure
 
 
+@cache
 def _figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("show needs Matplotlib: pip install opalg[examples]") from None
-    return Figure
+
+    class Picture(Figure):
+        """A figure that notebooks display although pyplot does not know of it."""
+
+        def _repr_png_(self) -> bytes:
+            memory = io.BytesIO()
+            self.savefig(memory, format="png")
+            return memory.getvalue()
+
+    return Picture
 
 
 def _as_slice(image: Array, i: int, grid: Grid | None) -> np.ndarray[Any, Any]:

@@ -7,6 +7,7 @@ interpolation between the two nearest pixels of the plane, zero outside, times t
 import math
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 
@@ -56,8 +57,8 @@ def interpolation_1d(positions, count):
     return matrix
 
 
-def dense(grid, geometry):
-    """The matrix of the X-ray transform of a parallel geometry in 2D or 3D; float64."""
+def joseph_matrix(grid, geometry):
+    """The dense matrix of the X-ray transform of a parallel geometry in 2D or 3D; float64."""
     plane = grid if grid.ndim == 2 else _slice(grid)
     image = matrix_2d(plane, geometry.angles, geometry.detector_coordinates[-1])
     if grid.ndim == 2:
@@ -72,3 +73,9 @@ def dense(grid, geometry):
 
 def _slice(grid):
     return type(grid)(grid.shape[1:], grid.spacing[1:], grid.dtype, grid.origin[1:])
+
+
+@pytest.fixture(scope="session")
+def joseph():
+    """The function (grid, geometry) -> dense matrix."""
+    return joseph_matrix

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from opalg import tomo
+from opalg.errors import ArgumentError, NonFiniteError
+
+SHAPE = (200, 500)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 3.0])
+def test_poisson_has_the_moments_of_beer_lambert(level):
+    photons = 1e5
+    y = tomo.noise.poisson(np.full(SHAPE, level), photons=photons, seed=0)
+    sigma = np.exp(level / 2) / np.sqrt(photons)
+    # Of 100 000 samples: mean to 5 standard errors (and a bias of sigma^2 / 2), deviation to 2 %.
+    assert y.mean() == pytest.approx(level, abs=5 * sigma / np.sqrt(y.size) + sigma**2)
+    assert y.std() == pytest.approx(sigma, rel=0.02)
+
+
+def test_counts_are_whole_numbers_of_photons():
+    y = tomo.noise.poisson(np.full(SHAPE, 5.0), photons=1000.0, seed=1)
+    counts = 1000.0 * np.exp(-y)
+    whole = np.where(counts < 0.75, counts * 2, counts)
+    np.testing.assert_allclose(whole, np.round(whole), atol=1e-9)
+    # Zero counts, of which exp(-6.7) = 0.1 % are expected, are read as half a photon.
+    share = np.mean(counts < 0.75)
+    assert share == pytest.approx(np.exp(-1000 * np.exp(-5.0)), rel=0.3)
+    assert y.max() == pytest.approx(np.log(2000.0))
+
+
+def test_seed_dtype_and_library():
+    y = np.ones((3, 4), "float32")
+    noisy = tomo.noise.poisson(y, 1e4, seed=3)
+    assert noisy.dtype == np.float32
+    np.testing.assert_array_equal(noisy, tomo.noise.poisson(y, 1e4, seed=3))
+    assert (noisy != tomo.noise.poisson(y, 1e4, seed=4)).all()
+    rng = np.random.default_rng(3)
+    np.testing.assert_array_equal(noisy, tomo.noise.poisson(y, 1e4, seed=rng))
+    assert (y == 1).all()
+    torch = pytest.importorskip("torch")
+    tensor = tomo.noise.poisson(torch.ones(3, 4), 1e4, seed=3)
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_array_equal(tensor.numpy(), noisy)
+
+
+def test_photons_may_vary_over_the_detector():
+    photons = np.where(np.arange(500) < 250, 1e3, 1e6)
+    y = tomo.noise.poisson(np.ones(SHAPE), photons, seed=0)
+    assert y[:, :250].std() / y[:, 250:].std() == pytest.approx(np.sqrt(1000), rel=0.03)
+
+
+def test_gaussian():
+    y = tomo.noise.gaussian(np.ones(SHAPE, "float32"), sigma=0.1, seed=0)
+    assert y.dtype == np.float32
+    assert y.mean() == pytest.approx(1.0, abs=2e-3)
+    assert y.std() == pytest.approx(0.1, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (
+            lambda: tomo.noise.poisson(np.array([np.nan]), 10),
+            NonFiniteError,
+            "1 values that are NaN",
+        ),
+        (lambda: tomo.noise.poisson(np.ones(2), 0), ArgumentError, "photons must be positive"),
+        (lambda: tomo.noise.poisson(np.full(2, -60.0), 1e5), ArgumentError, "line integrals"),
+        (lambda: tomo.noise.gaussian(np.ones(2), -1), ArgumentError, "sigma must be"),
+    ],
+)
+def test_errors_say_what_is_wrong(build, error, words):
+    with pytest.raises(error, match=words):
+        build()
