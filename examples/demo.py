@@ -106,7 +106,12 @@ def draw(grid, images, truth, rows):
     """The images beside the truth, on the scale of soft tissue."""
     captions = [f"{name}\n{psnr:.1f} dB, SSIM {ssim:.2f}" for name, psnr, ssim, *_ in rows]
     return oa.show(
-        *images.values(), truth, titles=[*captions, "truth\n"], grid=grid, limits=SOFT_TISSUE
+        *images.values(),
+        truth,
+        titles=[*captions, "truth\n"],
+        grid=grid,
+        limits=SOFT_TISSUE,
+        columns=2,
     )
 
 

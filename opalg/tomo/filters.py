@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +21,7 @@ from opalg.tomo.geometry import FloatArray
 __all__ = ["WINDOWS", "RampFilter"]
 
 # Factor of the ramp at f, a fraction of the Nyquist frequency.
-WINDOWS = {
+WINDOWS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "ram-lak": np.ones_like,
     "shepp-logan": lambda f: np.sinc(f / 2),
     "cosine": lambda f: np.cos(np.pi * f / 2),

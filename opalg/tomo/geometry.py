@@ -246,7 +246,7 @@ def as_angles(angles: Any, default_range: float) -> FloatArray:
     return found if not found.flags.writeable else _frozen(found.copy())
 
 
-def _frozen(values: FloatArray) -> FloatArray:
+def _frozen(values: Any) -> FloatArray:
     values.flags.writeable = False
     return values
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 
 from opalg.arrays import Array, as_numpy
 from opalg.errors import ArgumentError, NonFiniteError
@@ -165,16 +164,14 @@ def find_rotation_axis(sinogram: Array, angles: Any) -> float:
     if not np.abs(strengths).any():
         raise ArgumentError("the sinogram is constant along the detector: there is no axis to find")
 
-    def disagreement(shift: Any) -> Any:
-        return -np.real(np.exp(2j * np.multiply.outer(shift, frequencies)) @ strengths)
+    def consistency(shift: FloatArray) -> Any:
+        return np.real(np.exp(2j * np.multiply.outer(shift, frequencies)) @ strengths)
 
-    # The axis of a useful scan lies well inside the detector.
-    shifts = np.arange(-0.4 * n, 0.4 * n, 0.1)
-    best = float(shifts[np.argmin(disagreement(shifts))])
-    refined = scipy.optimize.minimize_scalar(
-        disagreement, bounds=(best - 0.1, best + 0.1), method="bounded"
-    )
-    return (n - 1) / 2 + float(refined.x)
+    # The axis of a useful scan lies well inside the detector. It is a sum of waves longer than a pixel.
+    coarse = np.arange(-0.4 * n, 0.4 * n, 0.25)
+    best = coarse[np.argmax(consistency(coarse))]
+    fine = best + np.arange(-0.25, 0.25, 1e-3)
+    return (n - 1) / 2 + float(fine[np.argmax(consistency(fine))])
 
 
 _EDGE = 0.05  # part of the detector over which the derivative is faded out, at either end
