@@ -65,7 +65,7 @@ class Value(metaclass=_Frozen):
             return True
         if type(self) is not type(other):
             return NotImplemented
-        return self._hash == hash(other) and self._cached_key == other._cached_key  # type: ignore[attr-defined]
+        return self._hash == hash(other) and self._cached_key == other._cached_key
 
     def __reduce__(self) -> tuple[Any, ...]:
         args, kwargs = self._arguments

@@ -100,6 +100,6 @@ def _as_permutation(axes: Any, space: Space) -> tuple[int, ...]:
     if whole:
         found = [int(a) % space.ndim for a in found]
     if not whole or sorted(found) != list(range(space.ndim)):
-        own = space.axes or tuple(range(space.ndim))
+        own: Any = space.axes or tuple(range(space.ndim))
         raise ArgumentError(f"the axes {own} of {space} are needed, each once, got {tuple(axes)}")
     return tuple(found)

@@ -144,7 +144,7 @@ def diagonal_of(weight: Array, space: Any) -> LinearOperator:
     if isinstance(weight, Blocks):
         parts = [diagonal_of(part, s) for part, s in zip(weight, space, strict=True)]
         found: Any = block_diagonal(parts)
-        return found  # type: ignore[no-any-return]
+        return found
     return _Multiplication(weight, space) if space.batch_shape(weight) else Diagonal(weight, space)
 
 
@@ -263,7 +263,7 @@ class BlockOperator(Operator):
 class LinearBlockOperator(BlockOperator, LinearOperator):
     """Rows and columns of linear operators; see `BlockOperator`."""
 
-    rows: tuple[tuple[LinearOperator | None, ...], ...]  # type: ignore[assignment]
+    rows: tuple[tuple[LinearOperator | None, ...], ...]
 
     def __init__(self, form: str, rows: tuple[tuple[Any, ...], ...]) -> None:
         super().__init__(form, rows)
@@ -301,7 +301,7 @@ class LinearBlockOperator(BlockOperator, LinearOperator):
             return first
         if self.form == "block_diagonal":
             grams: Any = block_diagonal([row[i].gram for i, row in enumerate(self.rows)])  # type: ignore[union-attr]
-            return grams  # type: ignore[no-any-return]
+            return grams
         return super()._gram()
 
     def _norm_bounds(self) -> norms.Bounds:

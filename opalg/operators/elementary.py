@@ -93,7 +93,7 @@ class Scaling(LinearOperator):
         self.factor = as_scalar(factor, space)
         self.self_adjoint = conjugate(self.factor) == self.factor
         self.unitary = abs(self.factor) == 1
-        self.nonnegative = self.self_adjoint and self.factor >= 0
+        self.nonnegative = isinstance(self.factor, float) and self.factor >= 0
 
     @property
     def inverse(self) -> Scaling:

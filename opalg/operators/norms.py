@@ -56,7 +56,7 @@ def cached(operator: Any, question: str, answer: Callable[[], _T]) -> _T:
     key = (question, operator)
     if key in _cache:
         _cache.move_to_end(key)
-        return _cache[key]  # type: ignore[no-any-return]
+        return _cache[key]
     value = answer()
     _cache[key] = value
     if len(_cache) > _CACHE_SIZE:

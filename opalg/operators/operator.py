@@ -7,8 +7,9 @@ the algebra are done once, here. The constructors of expressions stand above thi
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -206,10 +207,10 @@ class Operator(Value):
         Examples
         --------
         >>> import opalg as oa
-        >>> I = oa.Identity(oa.Space(3))
-        >>> print((2 * I).tree())
-        2 * _    Space (3,) float32 -> Space (3,) float32    9 op, 48 B
-        └─ Identity    Space (3,) float32 -> Space (3,) float32    6 op, 24 B
+        >>> L = oa.Laplacian(oa.Space(3))
+        >>> print((2 * L).tree())
+        2 * _    Space (3,) float32 -> Space (3,) float32    12 op, 24 B
+        └─ Laplacian    Space (3,) float32 -> Space (3,) float32    9 op, 24 B
         """
         return printing.tree(self)
 
@@ -235,10 +236,6 @@ class Operator(Value):
 
     # Algebra
 
-    @overload
-    def __matmul__(self: LinearOperator, other: LinearOperator) -> LinearOperator: ...
-    @overload
-    def __matmul__(self, other: Operator) -> Operator: ...
     def __matmul__(self, other: Any) -> Any:
         if isinstance(other, Operator):
             return algebra.compose(self, other)
@@ -246,10 +243,6 @@ class Operator(Value):
             raise NotSupportedError("A @ B composes operators; write A(x) to apply to an array")
         return NotImplemented
 
-    @overload
-    def __add__(self: LinearOperator, other: LinearOperator) -> LinearOperator: ...
-    @overload
-    def __add__(self, other: Operator | Array) -> Operator: ...
     def __add__(self, other: Any) -> Any:
         if isinstance(other, Operator):
             return algebra.add(self, other)
@@ -260,10 +253,6 @@ class Operator(Value):
     def __radd__(self, other: Any) -> Any:
         return self.__add__(other)
 
-    @overload
-    def __sub__(self: LinearOperator, other: LinearOperator) -> LinearOperator: ...
-    @overload
-    def __sub__(self, other: Operator | Array) -> Operator: ...
     def __sub__(self, other: Any) -> Any:
         if isinstance(other, Operator):
             return algebra.add(self, algebra.scale(-1, other))
@@ -276,10 +265,6 @@ class Operator(Value):
     def __rsub__(self, other: Any) -> Any:
         return algebra.scale(-1, self).__add__(other)
 
-    @overload
-    def __mul__(self: LinearOperator, other: complex) -> LinearOperator: ...
-    @overload
-    def __mul__(self, other: Operator | complex) -> Operator: ...
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Operator):
             return algebra.multiply(self, other)
@@ -289,34 +274,18 @@ class Operator(Value):
             return algebra.compose(self, algebra.scale(other, algebra.identity(self.domain)))
         return NotImplemented
 
-    @overload
-    def __rmul__(self: LinearOperator, other: complex) -> LinearOperator: ...
-    @overload
-    def __rmul__(self, other: complex) -> Operator: ...
     def __rmul__(self, other: Any) -> Any:
         return algebra.scale(other, self) if _is_scalar(other) else NotImplemented
 
-    @overload
-    def __truediv__(self: LinearOperator, other: complex) -> LinearOperator: ...
-    @overload
-    def __truediv__(self, other: complex) -> Operator: ...
     def __truediv__(self, other: Any) -> Any:
         return algebra.scale(1 / other, self) if _is_scalar(other) else NotImplemented
 
-    @overload
-    def __neg__(self: LinearOperator) -> LinearOperator: ...
-    @overload
-    def __neg__(self) -> Operator: ...
     def __neg__(self) -> Any:
         return algebra.scale(-1, self)
 
-    def __pos__(self) -> Operator:
+    def __pos__(self) -> Any:
         return self
 
-    @overload
-    def __pow__(self: LinearOperator, exponent: int) -> LinearOperator: ...
-    @overload
-    def __pow__(self, exponent: int) -> Operator: ...
     def __pow__(self, exponent: Any) -> Any:
         return algebra.power(self, exponent)
 
@@ -359,6 +328,34 @@ class LinearOperator(Operator):
         super().__init__(domain, range)
         if domain.is_mixed or range.is_mixed or domain.is_complex != range.is_complex:
             self.complex_linear = False
+
+    if TYPE_CHECKING:  # linear operators combine to linear operators
+        # fmt: off
+        @overload
+        def __matmul__(self, other: LinearOperator) -> LinearOperator: ...
+        @overload
+        def __matmul__(self, other: Operator) -> Operator: ...
+        def __matmul__(self, other: Any) -> Any: ...
+        @overload
+        def __add__(self, other: LinearOperator) -> LinearOperator: ...
+        @overload
+        def __add__(self, other: Operator | Array) -> Operator: ...
+        def __add__(self, other: Any) -> Any: ...
+        @overload
+        def __sub__(self, other: LinearOperator) -> LinearOperator: ...
+        @overload
+        def __sub__(self, other: Operator | Array) -> Operator: ...
+        def __sub__(self, other: Any) -> Any: ...
+        @overload
+        def __mul__(self, other: complex) -> LinearOperator: ...
+        @overload
+        def __mul__(self, other: Operator) -> Operator: ...
+        def __mul__(self, other: Any) -> Any: ...
+        def __rmul__(self, other: complex) -> LinearOperator: ...
+        def __truediv__(self, other: complex) -> LinearOperator: ...
+        def __neg__(self) -> LinearOperator: ...
+        def __pow__(self, exponent: int) -> LinearOperator: ...
+        # fmt: on
 
     @property
     def real(self) -> bool:
@@ -403,7 +400,9 @@ class LinearOperator(Operator):
         ``A.adjoint.adjoint is A``. With constant weights it is ``(w_range / w_domain) * A.H``.
         """
         adjoint: LinearOperator = algebra.weigh(self)
-        if adjoint is not self.H:
+        if adjoint.__dict__.setdefault("adjoint", self) is not self:
+            # Two operators, equal or not, may have one adjoint: zero operators do.
+            adjoint = copy.copy(adjoint)
             adjoint.__dict__["adjoint"] = self
         return adjoint
 
@@ -485,7 +484,7 @@ class Transposed(LinearOperator):
     @property
     def inverse(self) -> Operator:
         """The transpose of the inverse."""
-        return self.operator.inverse.H  # type: ignore[attr-defined, no-any-return]
+        return self.operator.inverse.H  # type: ignore[attr-defined]
 
     def _norm_bounds(self) -> norms.Bounds:
         return self.operator.norm_bounds()

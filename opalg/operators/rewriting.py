@@ -265,7 +265,7 @@ def weigh(operator: LinearOperator) -> LinearOperator:
     before, after = _weight(operator.range, 1), _weight(operator.domain, -1)
     with rewriting(True):
         if isinstance(before, float) and isinstance(after, float):
-            return scale(before * after, operator.H)  # type: ignore[no-any-return]
+            return scale(before * after, operator.H)
         left = after if isinstance(after, LinearOperator) else Scaling(operator.domain, after)
         right = before if isinstance(before, LinearOperator) else Scaling(operator.range, before)
         return left @ operator.H @ right
@@ -282,7 +282,7 @@ def _weight(space: Any, exponent: int) -> float | LinearOperator:
             for part, own in zip(parts, space, strict=True)
         ]
         found: Any = block_diagonal(operators)
-        return found  # type: ignore[no-any-return]
+        return found
     if is_array(space.weighting):
         weight = as_numpy(space.weighting)
         return Diagonal(weight if exponent == 1 else 1 / weight, space)
@@ -292,7 +292,7 @@ def _weight(space: Any, exponent: int) -> float | LinearOperator:
 def _gram(operator: LinearOperator) -> LinearOperator:
     """``A.H @ A`` with a number in front taken out."""
     if isinstance(operator, LinearScaled):
-        return scale(abs(operator.factor) ** 2, operator.operator.gram)  # type: ignore[no-any-return]
+        return scale(abs(operator.factor) ** 2, operator.operator.gram)
     if operator.unitary:
         return Identity(operator.domain)
     return Gram(operator)

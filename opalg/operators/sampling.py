@@ -101,7 +101,8 @@ class Sampling(LinearOperator):
         if self._multiplicity == 1:
             value[..., self._indices] = y
         else:
-            np.add.at(value, (Ellipsis, self._indices), y)
+            where: Any = (Ellipsis, self._indices)
+            np.add.at(value, where, y)
         return value
 
     def _indices_like(self, x: Array) -> Any:

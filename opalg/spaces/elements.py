@@ -50,13 +50,13 @@ class Blocks(tuple[Any, ...]):
             return Blocks(function(a, b) for a, b in zip(self, other, strict=True))
         return Blocks(function(a, other) for a in self)
 
-    def __add__(self, other: Any) -> Blocks:  # type: ignore[override]
+    def __add__(self, other: Any) -> Blocks:
         return self._map(lambda a, b: a + b, other)
 
     def __sub__(self, other: Any) -> Blocks:
         return self._map(lambda a, b: a - b, other)
 
-    def __mul__(self, other: Any) -> Blocks:  # type: ignore[override]
+    def __mul__(self, other: Any) -> Blocks:
         return self._map(lambda a, b: a * b, other)
 
     def __truediv__(self, other: Any) -> Blocks:
@@ -68,7 +68,7 @@ class Blocks(tuple[Any, ...]):
     def __rsub__(self, other: Any) -> Blocks:
         return self._map(lambda a, b: b - a, other)
 
-    def __rmul__(self, other: Any) -> Blocks:  # type: ignore[override]
+    def __rmul__(self, other: Any) -> Blocks:
         return self._map(lambda a, b: b * a, other)
 
     def __rtruediv__(self, other: Any) -> Blocks:
@@ -77,16 +77,16 @@ class Blocks(tuple[Any, ...]):
     def __neg__(self) -> Blocks:
         return Blocks(-a for a in self)
 
-    def __iadd__(self, other: Any) -> Blocks:  # type: ignore[override, misc]
+    def __iadd__(self, other: Any) -> Blocks:
         return self._map(_iadd, other)
 
-    def __isub__(self, other: Any) -> Blocks:  # type: ignore[misc]
+    def __isub__(self, other: Any) -> Blocks:
         return self._map(_isub, other)
 
-    def __imul__(self, other: Any) -> Blocks:  # type: ignore[override, misc]
+    def __imul__(self, other: Any) -> Blocks:
         return self._map(_imul, other)
 
-    def __itruediv__(self, other: Any) -> Blocks:  # type: ignore[misc]
+    def __itruediv__(self, other: Any) -> Blocks:
         return self._map(_itruediv, other)
 
     def __eq__(self, other: object) -> bool:

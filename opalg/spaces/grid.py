@@ -83,7 +83,7 @@ class Grid(Space):
     @cached_property
     def coordinates(self) -> tuple[np.ndarray[Any, np.dtype[np.float64]], ...]:
         """Positions of the cell centres, one float64 array per axis."""
-        found = []
+        found: list[Any] = []
         for n, step, centre in zip(self.shape, self.spacing, self.origin, strict=True):
             positions = (np.arange(n) - (n - 1) / 2) * step + centre
             positions.flags.writeable = False

@@ -34,7 +34,8 @@ class ProductSpace(Value):
 
     Examples
     --------
-    >>> X, Y = Space((2, 3)), Space(4, "float64")
+    >>> import opalg as oa
+    >>> X, Y = oa.Space((2, 3)), oa.Space(4, "float64")
     >>> u = (X * Y).zeros()
     >>> [part.shape for part in u], u in X * Y
     ([(2, 3), (4,)], True)
@@ -155,7 +156,7 @@ class ProductSpace(Value):
             If ``x`` is no element of this space.
         """
         if self.accepts(x):
-            return x  # type: ignore[no-any-return]
+            return x
         self._check_length(x, what)
         parts = Blocks(
             space.check(part, f"part {i} of {what}")

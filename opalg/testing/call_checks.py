@@ -169,7 +169,7 @@ def check_out_is_argument(case: Case) -> None:
 @check(_takes_numpy)
 def check_memory_layout(case: Case) -> None:
     """Strided, reversed, Fortran-ordered and broadcast arguments give the same result."""
-    layouts = {
+    layouts: dict[str, Any] = {
         "a strided": _scattered,
         "a reversed": lambda a: np.ascontiguousarray(a[::-1])[::-1] if a.ndim else a,
         "a Fortran-ordered": np.asfortranarray,

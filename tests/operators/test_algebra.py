@@ -96,6 +96,16 @@ def test_a_plain_operator_joins_a_space_that_says_more() -> None:
     assert W.inner(A(x), y) == pytest.approx(W.inner(x, A.adjoint(y)), rel=1e-12)
 
 
+def test_operators_that_share_an_adjoint() -> None:
+    grid = oa.Grid(3, 0.5, "float64")
+    with oa.rewriting(False):
+        nothing = 0 * oa.MatrixOperator(np.ones((2, 3)), grid)
+    other = nothing.adjoint.H
+    for operator in (nothing, other, nothing.adjoint, other.adjoint):
+        assert operator.adjoint.adjoint is operator
+        assert operator.H.H is operator
+
+
 # Numbers
 @pytest.mark.parametrize(
     "number", [2, 2.0, np.float32(2), np.float64(2), np.int64(2), np.array(2.0)]
