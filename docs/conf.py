@@ -58,7 +58,14 @@ html_theme_options = {
 
 
 # --------------------------------------------------------------------------------- names of bases
-PACKAGES = ("opalg", "opalg.tomo", "opalg.solvers", "opalg.testing")
+PACKAGES = (
+    "opalg",
+    "opalg.errors",
+    "opalg.functionals",
+    "opalg.solvers",
+    "opalg.testing",
+    "opalg.tomo",
+)
 
 
 def name_bases_publicly(
