@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -116,9 +116,7 @@ class Solver(Declared):
             raise ArgumentError(f"iterations of {name} must be a whole number, got {count!r}")
         super().__init__(self.operator.range, self.operator.domain)
         self.trainable = self.operator.trainable or any(
-            is_torch(value) and value.requires_grad
-            for field in self._fields
-            for value in _values(getattr(self, field))
+            _is_trained(value) for field in self._fields for value in _values(getattr(self, field))
         )
 
     # What a solver is made of
@@ -270,43 +268,46 @@ class Solver(Declared):
         if isinstance(initial, State):
             self._check_start(initial.x, y, "the state to resume from")
             state, foreign = initial.copy(), parts(y)
+        elif initial is None:
+            state, foreign = self.initial(y), parts(y)
         else:
-            state = self._initial(y, initial, batch)
-            foreign = parts(y) if initial is None else parts(y) + parts(initial)
+            initial = self.range.check(initial, f"the start of {self}")
+            state, foreign = self._started(y, initial, batch), parts(y) + parts(initial)
         variables = [v for v in state._variables.values() if isinstance(v, Blocks) or is_torch(v)]
         if not (self.trainable or any(map(is_recorded, [y, *variables]))):
             state._own(foreign, batch)
         return state
 
-    def _initial(self, y: Array, x: Array | None, batch: tuple[int, ...]) -> State:
-        with self._recording(is_recorded(y) or (x is not None and is_recorded(x))):
-            if x is None:
-                return self.initial(y)
-            if len(inspect.signature(self.initial).parameters) < 2:
-                raise NotSupportedError(
-                    f"{type(self).__name__} cannot start from an array; give its initial() a second "
-                    "parameter x, or pass a state"
-                )
-            what = f"the start of {self}"
-            x = self.range.check(x, what)
-            refuse_nonfinite(plain(self.range), x, what)
-            if batch and not self.range.batch_shape(x):
-                x = x + self.range.zeros(like=parts(y)[0], batch=batch)
-            self._check_start(x, y, what)
-            return self.initial(y, x)  # copied before it is written to, in State._own
+    def _started(self, y: Array, x: Array, batch: tuple[int, ...]) -> State:
+        if len(inspect.signature(self.initial).parameters) < 2:
+            raise NotSupportedError(
+                f"{type(self).__name__} cannot start from an array; give its initial() a second "
+                "parameter x, or pass a state"
+            )
+        what = f"the start of {self}"
+        refuse_nonfinite(plain(self.range), x, what)
+        self._check_library(x, y, what)
+        if batch and not self.range.batch_shape(x):
+            x = x + self.range.zeros(like=parts(y)[0], batch=batch)
+        self._check_start(x, y, what)
+        return self.initial(y, x)  # copied before it is written to, in State._own
 
     def _check_start(self, x: Array, y: Array, what: str) -> None:
         x = self.range.check(x, what)
+        self._check_library(x, y, what)
+        if self.range.batch_shape(x) != self.domain.batch_shape(y):
+            raise ArgumentError(
+                f"{what} has batch axes {self.range.batch_shape(x)}, the data have "
+                f"{self.domain.batch_shape(y)}; they must agree"
+            )
+
+    @staticmethod
+    def _check_library(x: Array, y: Array, what: str) -> None:
         first, second = parts(x)[0], parts(y)[0]
         if namespace(first) is not namespace(second):
             raise ArgumentError(
                 f"{what} is of type {type(first).__name__}, the data are of type {type(second).__name__}; "
                 "use one array library for both"
-            )
-        if self.range.batch_shape(x) != self.domain.batch_shape(y):
-            raise ArgumentError(
-                f"{what} has batch axes {self.range.batch_shape(x)}, the data have "
-                f"{self.domain.batch_shape(y)}; they must agree"
             )
 
     def _advance(self, state: State, y: Array) -> State:
@@ -314,7 +315,7 @@ class Solver(Declared):
         number = state.iteration + 1
         state._unfinished = True
         # NumPy's warnings of overflow would come before the error that says which iteration diverged.
-        with self._recording(not state.in_place), np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             following = self.step(state, y)
         if not isinstance(following, State) or following.iteration != number:
             raise ArgumentError(
@@ -324,11 +325,6 @@ class Solver(Declared):
         state._unfinished = False
         self._refuse_divergence(following)
         return following
-
-    def _recording(self, recorded: bool) -> AbstractContextManager[Any]:
-        """PyTorch records steps only if their result is differentiated."""
-        first = None if recorded or self.trainable else _torch()
-        return nullcontext() if first is None else first.no_grad()
 
     def _refuse_divergence(self, state: State) -> None:
         known = [name for name in self.records if name in state]
@@ -398,11 +394,13 @@ def _notify(watchers: Sequence[Callable[[State], object]], state: State) -> str 
     return reason
 
 
+def _is_trained(value: Any) -> bool:
+    """Whether PyTorch changes a parameter: a tensor, or a module as a schedule."""
+    if is_torch(value):
+        return bool(value.requires_grad)
+    tensors = getattr(value, "parameters", None)
+    return callable(tensors) and any(is_torch(t) and t.requires_grad for t in tensors())
+
+
 def _values(parameter: Any) -> Sequence[Any]:
     return parameter if isinstance(parameter, tuple) else (parameter,)
-
-
-def _torch() -> Any:
-    import sys
-
-    return sys.modules.get("torch")

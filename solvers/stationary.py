@@ -50,9 +50,9 @@ class Landweber(Solver):
     error along a singular vector with value s falling by ``|1 - step s^2|`` per iteration. Stopped
     early it damps the small singular values.
 
-    Memory beyond the data: 2 volumes and 1 sinogram. Cost per iteration: one application and one
-    transpose. ``residual`` is that of the iterate after the step. Starting from an array costs one
-    application more.
+    Memory beyond the data: 2 volumes and 1 sinogram (the norm, measured once per operator, takes more for
+    a moment). Cost per iteration: one application and one transpose. ``residual`` is that of the
+    iterate after the step. Starting from an array costs one application more.
 
     References
     ----------

@@ -98,6 +98,25 @@ def test_gradients(problem, make):
     assert torch.autograd.gradgradcheck(solver, y)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@every_solver
+def test_forward_mode_alone(make):
+    """A tangent makes the run recorded, also where no gradient is required.
+
+    The projector is compiled code: PyTorch cannot follow it unless it is asked to.
+    """
+    geometry = oa.tomo.ParallelBeam(angles=5, detector=9)
+    A = oa.tomo.XrayTransform(oa.Grid((6, 6), dtype="float64"), geometry)
+    solver = make(A, iterations=3)
+    y = solver.domain.random(0, like=torch.empty(0))
+    direction = solver.domain.random(1, like=y)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(y, direction)
+        tangent = torch.autograd.forward_ad.unpack_dual(solver(dual)).tangent
+    expected = torch.autograd.functional.jvp(solver, y, direction)[1]
+    torch.testing.assert_close(tangent, expected)
+
+
 @every_solver
 def test_gradients_of_solve_and_of_resumed_runs(problem, make):
     solver = make(problem.A, iterations=4)
@@ -159,6 +178,28 @@ def test_gradients_reach_the_parameters(problem):
     assert torch.equal(listed(y), run(values))
     fixed = solvers.SIRT(problem.A, relaxation=[1.0, 0.7, 1.2], iterations=3)(y)
     assert torch.equal(run(values).detach(), fixed)
+
+
+class Half(torch.nn.Module):
+    """A schedule with a parameter of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+
+    def forward(self, step):
+        return self.weight
+
+
+def test_a_module_as_schedule_is_trained(problem):
+    half = Half()
+    solver = solvers.SIRT(problem.A, relaxation=half, iterations=3)
+    assert solver.trainable
+    y = torch.from_numpy(problem.y)
+    solver(y).sum().backward()
+    assert half.weight.grad is not None
+    fixed = solvers.SIRT(problem.A, relaxation=0.5, iterations=3)(y)
+    assert torch.equal(solver(y).detach(), fixed)
 
 
 def test_complex_tensors(make_problem):
