@@ -17,25 +17,15 @@ AT_HALF = {
 }
 
 
-def test_kernel_is_the_band_limited_ramp():
+def test_is_convolution_with_the_band_limited_ramp():
+    """From end to end of a row: in particular nothing wraps around."""
     n, pitch = 33, 0.4
     F = tomo.RampFilter(oa.Space((1, n), "float64"), pitch)
-    impulse = np.zeros((1, n))
-    impulse[0, 16] = 1.0
-    k = np.arange(n) - 16
-    kernel = np.where(k % 2 == 1, -1 / (np.pi * np.where(k == 0, 1, k) * pitch) ** 2, 0.0)
-    kernel[16] = 1 / (4 * pitch**2)
-    np.testing.assert_allclose(F(impulse)[0], pitch * kernel, atol=1e-13)
-
-
-def test_convolution_does_not_wrap_around():
-    n = 20
-    F = tomo.RampFilter(oa.Space((1, n), "float64"), 1.0)
     matrix = np.stack([F(row[None])[0] for row in np.eye(n)])
-    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    for d in range(n):  # Toeplitz: depends on the distance only
-        assert np.ptp(matrix[distance == d]) < 1e-14
-    np.testing.assert_allclose(matrix, matrix.T, atol=1e-15)
+    k = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    kernel = np.where(k % 2 == 1, -1 / (np.pi * np.maximum(k, 1) * pitch) ** 2, 0.0)
+    kernel[k == 0] = 1 / (4 * pitch**2)
+    np.testing.assert_allclose(matrix, pitch * kernel, atol=1e-13)
 
 
 @pytest.mark.parametrize("window", list(AT_NYQUIST))
