@@ -106,12 +106,10 @@ def render(app: Sphinx, page: str, cell: CodeCellNode, result: dict) -> list[nod
         shown.append(nodes.literal_block(cell["source"], cell["source"], language="python"))
     if "remove-output" in cell["tags"]:
         return shown
-    if result["output"]:
-        shown.append(
-            nodes.literal_block(
-                result["output"], result["output"], language="none", classes=["cell-output"]
-            )
-        )
+    if output := result["output"]:
+        # Sentences are broken at the margin; trees would lose their branches.
+        classes = ["cell-output"] if "─" in output else ["cell-output", "cell-prose"]
+        shown.append(nodes.literal_block(output, output, language="none", classes=classes))
     for name in result["figures"]:
         path = Path(app.doctreedir, "figures", name)
         uri = str(path)

@@ -40,7 +40,7 @@ def run_cell(source: str, line: int, namespace: dict) -> tuple[str, object]:
 def is_drawing(value: object) -> bool:
     """Tell whether a value is part of a figure: the figure is shown, its repr is noise."""
     first = value[0] if isinstance(value, list | tuple) and value else value
-    return type(first).__module__.partition(".")[0] == "matplotlib"
+    return hasattr(first, "savefig") or type(first).__module__.partition(".")[0] == "matplotlib"
 
 
 def save_figures(folder: str, prefix: str, value: object) -> list[str]:
