@@ -49,7 +49,7 @@ class _Group(Functional):
 
 
 class GroupL1(_Group):
-    """The sum of the lengths of the vectors, ``sum(w * sqrt(|x_1| ** 2 + ... + |x_n| ** 2))``.
+    """The weighted sum of the lengths of vectors: ``sum(w * sqrt(sum_k |x_k| ** 2))``.
 
     Composed with a gradient it is the isotropic total variation.
 
