@@ -68,7 +68,7 @@ def space_of(
     if len(steps) < len(found):
         return values, Space(shape, values.dtype.name, names)
     falling = [axis - len(names) for axis, step in enumerate(steps) if step < 0]
-    values = np.ascontiguousarray(np.flip(values, falling))
+    values = np.ascontiguousarray(np.flip(values, tuple(falling)))
     centres = [(float(points[0]) + float(points[-1])) / 2 for points in positions]
     return values, Grid(shape, [abs(step) for step in steps], values.dtype.name, centres, names)
 

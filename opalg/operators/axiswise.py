@@ -94,6 +94,7 @@ class AxisMatrix:
                 size=entries.shape,
                 dtype=columns.dtype,
                 device=x.device,
+                check_invariants=True,  # says so explicitly, or PyTorch warns
                 is_coalesced=True,
             )
         product = (self._variants[key] @ columns).reshape(self.matrix.shape[0], *numbers.shape[1:])

@@ -124,7 +124,7 @@ class _Interpolant(Operator):
             # Called, not computed here, so that PyTorch can differentiate the derivative again.
             slopes.append(diagonal_of(slope(x), self.range))
         found: Any = hstack(slopes)
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class TemplateDeformation(_Interpolant):

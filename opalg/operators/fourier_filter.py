@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from opalg.arrays import Array, Constant, copy, multiply, namespace
-from opalg.operators.expressions import Gram
+from opalg.operators.adjoints import Gram
 from opalg.operators.fft import transform
 from opalg.operators.operator import Cost
 
@@ -85,7 +86,7 @@ class FourierFilter:
 
     def operations(self, entries: int) -> int:
         """Operations to filter so many entries, by the textbook count of a fast transform."""
-        return int(10 * entries * np.log2(max(np.prod(self.extents), 2)))
+        return int(10 * entries * math.log2(max(math.prod(self.extents), 2)))
 
 
 _DOUBLE = {"float64", "complex128"}
