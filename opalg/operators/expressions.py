@@ -11,18 +11,16 @@ from itertools import pairwise
 from operator import add
 from typing import Any
 
-from opalg.arrays import Array, namespace
+from opalg.arrays import Array
 from opalg.errors import SpaceMismatchError
 from opalg.operators import norms, printing
 from opalg.operators.elementary import Scaling
 from opalg.operators.operator import Cost, LinearOperator, Operator
 from opalg.operators.scalars import as_scalar, conjugate
-from opalg.spaces import Blocks
 from opalg.spaces.compatibility import join, remedy
 
 __all__ = [
-    "Conjugate",
-    "Gram",
+    "LinearExpression",
     "LinearPower",
     "LinearProduct",
     "LinearScaled",
@@ -34,7 +32,7 @@ __all__ = [
 ]
 
 
-class _Linear(LinearOperator):
+class LinearExpression(LinearOperator):
     """A linear expression: its transpose is another expression, built once by ``_transposed``."""
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
@@ -122,7 +120,7 @@ class Sum(Operator):
         return " + ".join(map(repr, self.parts))
 
 
-class LinearSum(Sum, _Linear):
+class LinearSum(Sum, LinearExpression):
     """The sum of two or more linear operators; see `Sum`."""
 
     parts: tuple[LinearOperator, ...]
@@ -218,7 +216,7 @@ class Product(Operator):
         return " @ ".join(map(printing.parenthesise_repr, self.parts))
 
 
-class LinearProduct(Product, _Linear):
+class LinearProduct(Product, LinearExpression):
     """The composition of two or more linear operators; see `Product`."""
 
     parts: tuple[LinearOperator, ...]
@@ -303,7 +301,7 @@ class Scaled(Operator):
         return f"{self.factor!r} * {printing.parenthesise_repr(self.operator)}"
 
 
-class LinearScaled(Scaled, _Linear):
+class LinearScaled(Scaled, LinearExpression):
     """A multiple of a linear operator; see `Scaled`."""
 
     operator: LinearOperator
@@ -398,7 +396,7 @@ class Power(Operator):
         return f"({self.operator!r}) ** {self.exponent}"
 
 
-class LinearPower(Power, _Linear):
+class LinearPower(Power, LinearExpression):
     """A linear operator applied several times; see `Power`."""
 
     operator: LinearOperator
@@ -417,114 +415,3 @@ class LinearPower(Power, _Linear):
         if self.operator.self_adjoint:
             return norms.Bounds(lower**self.exponent, upper**self.exponent)
         return norms.refined(self, 0.0, upper**self.exponent)
-
-
-class Gram(_Linear):
-    """``A.H @ A``; made by ``A.gram`` and recognised in products.
-
-    Parameters
-    ----------
-    operator : LinearOperator
-    """
-
-    def __init__(self, operator: LinearOperator) -> None:
-        super().__init__(operator.domain, operator.domain)
-        self.operator = operator
-        self._inherit((operator,))
-        self.self_adjoint = operator.exact_adjoint
-        self.trainable = operator.trainable
-
-    def _transposed(self) -> LinearOperator:
-        return self
-
-    def _apply(self, x: Array, out: Array | None) -> Array:
-        return self.operator._apply_transpose(self.operator._apply(x, None), out)
-
-    def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        return self._apply(y, out)
-
-    def _trace(self, x: Array) -> Array:
-        return self.operator.H._trace(self.operator._trace(x))
-
-    def _norm_bounds(self) -> norms.Bounds:
-        lower, upper = self.operator.norm_bounds()
-        return norms.Bounds(lower**2, upper**2)
-
-    def cost(self) -> Cost:
-        """What the parts cost together."""
-        return self.operator.cost() + self.operator.cost()
-
-    def _children(self) -> tuple[Operator, ...]:
-        return (self.operator,)
-
-    def _infix(self) -> printing.Text:
-        part = self.operator._infix()
-        return printing.infix(" @ ", [printing.postfix(part, ".H"), part], printing.PRODUCT)
-
-    def _latex(self) -> printing.Text:
-        part = self.operator._latex()
-        return printing.infix(
-            r" \, ", [printing.postfix(part, "^{*}"), part], printing.PRODUCT, latex=True
-        )
-
-    def _label(self) -> str:
-        return "gram: _.H @ _"
-
-    def __repr__(self) -> str:
-        return f"{printing.parenthesise_repr(self.operator)}.gram"
-
-
-class Conjugate(_Linear):
-    """``x -> conj(A(conj(x)))``: the operator whose matrix has conjugated entries; made by ``A.T``.
-
-    Parameters
-    ----------
-    operator : LinearOperator
-    """
-
-    def __init__(self, operator: LinearOperator) -> None:
-        super().__init__(operator.domain, operator.range)
-        self.operator = operator
-        self._inherit((operator,))
-        self.self_adjoint = operator.self_adjoint
-        self.unitary = operator.unitary
-        self.trainable = operator.trainable
-
-    def _transposed(self) -> LinearOperator:
-        return Conjugate(self.operator.H)
-
-    def _apply(self, x: Array, out: Array | None) -> Array:
-        return _conj(self.operator._apply(_conj(x), out), out)
-
-    def _trace(self, x: Array) -> Array:
-        return _conj(self.operator._trace(_conj(x)))
-
-    def _norm_bounds(self) -> norms.Bounds:
-        return self.operator.norm_bounds()
-
-    def cost(self) -> Cost:
-        """What the parts cost together."""
-        return self.operator.cost()
-
-    def _children(self) -> tuple[Operator, ...]:
-        return (self.operator,)
-
-    def _infix(self) -> printing.Text:
-        return printing.atom(f"conj({self.operator._infix().text})")
-
-    def _latex(self) -> printing.Text:
-        return printing.atom(rf"\overline{{{self.operator._latex().text}}}")
-
-    def _label(self) -> str:
-        return "conj(_)"
-
-
-def _conj(x: Array, out: Array | None = None) -> Array:
-    if isinstance(x, Blocks):
-        return Blocks(_conj(part, None if out is None else out[i]) for i, part in enumerate(x))
-    xp = namespace(x)
-    value = xp.conj(x) if x.dtype in (xp.complex64, xp.complex128) else x
-    if out is None:
-        return value
-    out[...] = value
-    return out

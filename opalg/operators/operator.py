@@ -19,7 +19,7 @@ from opalg.operators import autograd, norms, printing
 from opalg.spaces import Blocks
 from opalg.values import Value
 
-__all__ = ["Cost", "LinearOperator", "Operator", "Transposed", "algebra"]
+__all__ = ["Cost", "LinearOperator", "Operator", "algebra"]
 
 
 class _Algebra:
@@ -31,6 +31,7 @@ class _Algebra:
     power: Any
     scale: Any
     shift: Any
+    transpose: Any
     weigh: Any
     gram: Any
     conjugate: Any
@@ -382,7 +383,8 @@ class LinearOperator(Operator):
 
     def _transposed(self) -> LinearOperator:
         """A new operator, the conjugate transpose."""
-        return Transposed(self)
+        transposed: LinearOperator = algebra.transpose(self)
+        return transposed
 
     @cached_property
     def T(self) -> LinearOperator:
@@ -448,65 +450,6 @@ class LinearOperator(Operator):
         from opalg.interop.scipy import to_scipy
 
         return to_scipy(self)
-
-
-class Transposed(LinearOperator):
-    """The conjugate transpose of a leaf; made by ``A.H``."""
-
-    def __init__(self, operator: LinearOperator) -> None:
-        super().__init__(operator.range, operator.domain)
-        self.operator = operator
-        self.nonnegative = operator.nonnegative
-        self.unitary = operator.unitary
-        self.exact_adjoint = operator.exact_adjoint
-        self.complex_linear = operator.complex_linear
-        self.trainable = operator.trainable
-        self.native = operator.native
-        self.__dict__["H"] = operator
-
-    @property
-    def real(self) -> bool:
-        """Whether the matrix is real, so that ``A.T`` is ``A.H``."""
-        return self.operator.real
-
-    def _apply(self, x: Array, out: Array | None) -> Array:
-        return self.operator._apply_transpose(x, out)
-
-    def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        return self.operator._apply(y, out)
-
-    def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
-        return self.operator._accumulate_transpose(x, out, scale)
-
-    def _accumulate_transpose(self, y: Array, out: Array, scale: Any = 1) -> Array:
-        return self.operator._accumulate(y, out, scale)
-
-    @property
-    def inverse(self) -> Operator:
-        """The transpose of the inverse."""
-        return self.operator.inverse.H  # type: ignore[attr-defined]
-
-    def _norm_bounds(self) -> norms.Bounds:
-        return self.operator.norm_bounds()
-
-    def cost(self) -> Cost:
-        """What the parts cost together."""
-        return self.operator.cost()
-
-    def __repr__(self) -> str:
-        return f"{printing.parenthesise_repr(self.operator)}.H"
-
-    def _children(self) -> tuple[Operator, ...]:
-        return (self.operator,)
-
-    def _infix(self) -> printing.Text:
-        return printing.postfix(self.operator._infix(), ".H")
-
-    def _latex(self) -> printing.Text:
-        return printing.postfix(self.operator._latex(), "^{*}")
-
-    def _label(self) -> str:
-        return "_.H"
 
 
 def _parts(x: Array) -> list[Array]:

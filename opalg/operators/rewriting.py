@@ -15,11 +15,10 @@ import numpy as np
 
 from opalg.arrays import as_numpy, is_array
 from opalg.errors import ArgumentError
+from opalg.operators.adjoints import Conjugate, Gram
 from opalg.operators.blocks import block_diagonal
 from opalg.operators.elementary import Diagonal, Identity, Scaling, Zero
 from opalg.operators.expressions import (
-    Conjugate,
-    Gram,
     LinearPower,
     LinearProduct,
     LinearScaled,
@@ -32,6 +31,7 @@ from opalg.operators.expressions import (
 from opalg.operators.nonlinear import PointwiseProduct, Shifted
 from opalg.operators.operator import LinearOperator, Operator, algebra
 from opalg.operators.scalars import as_scalar
+from opalg.operators.transposed import Transposed
 from opalg.spaces import ProductSpace
 
 __all__ = ["rewriting"]
@@ -307,4 +307,5 @@ algebra.multiply = PointwiseProduct
 algebra.power = power
 algebra.scale = scale
 algebra.shift = Shifted
+algebra.transpose = Transposed
 algebra.weigh = weigh

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-import opalg
 from opalg.operators import Operator, rewriting
 from opalg.testing.case import Case, check, fail
 from opalg.testing.report import NotApplicable
@@ -116,6 +116,6 @@ def _names() -> dict[str, Any]:
         found = classes.pop()
         known[found.__name__] = found
         classes += found.__subclasses__()
-    for module in (opalg.operators, opalg.spaces):
+    for module in map(import_module, ("opalg.operators", "opalg.spaces")):
         known |= {name: getattr(module, name) for name in module.__all__}
     return known

@@ -16,7 +16,8 @@ from opalg.errors import (
     NotSupportedError,
     SpaceMismatchError,
 )
-from opalg.operators.expressions import Gram, LinearProduct, LinearSum
+from opalg.operators.adjoints import Gram
+from opalg.operators.expressions import LinearProduct, LinearSum
 
 X = oa.Space(3, "float64")
 C = oa.Space(3, "complex128")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import opalg as oa
-from opalg.operators.expressions import Conjugate
+from opalg.operators.adjoints import Conjugate
 from opalg.operators.printing import Text, atom
 from opalg.testing.case import leaves, mapped, parts, real_vector
 from opalg.testing.structure_checks import _names
