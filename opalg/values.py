@@ -24,6 +24,12 @@ class _Frozen(type):
         self.__dict__.setdefault("_arguments", (args, kwargs))
         return self
 
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's parameters, for help() and notebooks, which would see those above."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return inspect.Signature(list(parameters)[1:])
+
 
 class Value(metaclass=_Frozen):
     """Base class of spaces, operators and geometries: an immutable object that *is* its arguments.
