@@ -1,9 +1,9 @@
 """Sphinx extension: run the ``{code-cell}`` blocks of a page and show what they print and draw.
 
-The blocks of a page run from top to bottom in one namespace, in a process of the page's own, each
-time the page is built. Standard output, the value of a last expression and every Matplotlib figure
-appear below the block. An exception fails the build and names the page and line: a tutorial that
-does not run is not published.
+The blocks of a page run from top to bottom in one namespace, in a process of the page's own, when
+the page is built, which it is again when the page or the library changes. Standard output, the
+value of a last expression and every Matplotlib figure appear below the block. An exception fails
+the build and names the page and line: a tutorial that does not run is not published.
 
 The syntax is that of MyST-NB, of which this is the part we use (its notebook machinery is a heavy
 dependency)::
@@ -17,6 +17,7 @@ Known tags: ``remove-input``, ``remove-output``. Build with ``-D executed_pages_
 prose without running.
 """
 
+import importlib
 import json
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 RUNNER = Path(__file__).with_name("run_cells.py")
+LIBRARY = ("opalg", "opalg.solvers", "opalg.engines._cpu")
 TAGS = {"remove-input", "remove-output"}
 
 
@@ -64,6 +66,8 @@ def run_page(app: Sphinx, document: nodes.document) -> None:
     if not cells:
         return
     page = app.env.docname
+    for path in library_files():
+        app.env.note_dependency(str(path))
     figures = Path(app.doctreedir, "figures")
     figures.mkdir(parents=True, exist_ok=True)
     results = (
@@ -73,6 +77,15 @@ def run_page(app: Sphinx, document: nodes.document) -> None:
     )
     for cell, result in zip(cells, results, strict=True):
         cell.replace_self(render(app, page, cell, result))
+
+
+def library_files() -> list[Path]:
+    """All files that a page shows the work of: when one changes, the page is run again."""
+    files = [RUNNER]
+    for name in LIBRARY:
+        path = Path(importlib.import_module(name).__file__)
+        files += sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return files
 
 
 def execute(page: str, cells: list[CodeCellNode], figures: Path) -> list[dict]:
