@@ -118,7 +118,7 @@ def _odl() -> Any:
     try:
         import odl
     except ImportError:
-        raise MissingExtraError("ODL is not installed: pip install 'odl>=1.0'") from None
+        raise MissingExtraError("ODL is not installed: pip install opalg[peers]") from None
     finally:
         # Importing ODL sets NumPy's printing to that of version 1.13, for everybody.
         np.set_printoptions(**options)

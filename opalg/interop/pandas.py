@@ -115,5 +115,5 @@ def _pandas() -> Any:
     try:
         import pandas
     except ImportError:
-        raise MissingExtraError("pandas is not installed: pip install pandas") from None
+        raise MissingExtraError("pandas is not installed: pip install opalg[tables]") from None
     return pandas

@@ -116,5 +116,5 @@ def _xarray() -> Any:
     try:
         import xarray
     except ImportError:
-        raise MissingExtraError("xarray is not installed: pip install xarray") from None
+        raise MissingExtraError("xarray is not installed: pip install opalg[tables]") from None
     return xarray

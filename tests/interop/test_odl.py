@@ -10,6 +10,7 @@ import opalg as oa
 from opalg import functionals as fn
 from opalg import tomo
 from opalg.interop import from_odl, to_odl
+from opalg.interop import odl as module
 from opalg.testing import check_operator
 
 odl = pytest.importorskip("odl", reason="ODL is the other side")
@@ -228,6 +229,13 @@ def test_wrong_adjoints_are_found():
     weighted = odl.rn(3, weighting=2.0), odl.rn(2, weighting=0.5)
     A = from_odl(odl.MatrixOperator(np.arange(6.0).reshape(2, 3), *weighted))
     assert not A.exact_adjoint
+
+
+def test_missing_package_is_named(monkeypatch):
+    module._odl.cache_clear()
+    monkeypatch.setitem(sys.modules, "odl", None)
+    with pytest.raises(oa.errors.MissingExtraError, match=r"opalg\[peers\]"):
+        to_odl(GRID)
 
 
 def test_importing_odl_leaves_printing_alone():
