@@ -27,7 +27,7 @@ class _Frozen(type):
     @property
     def __signature__(cls) -> inspect.Signature:
         """The constructor's parameters, for help() and notebooks, which would see those above."""
-        parameters = inspect.signature(cls.__init__).parameters.values()
+        parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
         return inspect.Signature(list(parameters)[1:])
 
 
