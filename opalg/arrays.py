@@ -249,7 +249,9 @@ class Constant:
             return self.array
         if self.trainable:
             return move(self.array, x)
-        place = (type(x), getattr(x, "device", None))
+        # Tensors made in inference mode cannot serve outside of it.
+        mode = is_torch(x) and sys.modules["torch"].is_inference_mode_enabled()
+        place = (type(x), getattr(x, "device", None), mode)
         try:
             return self._moved[place]
         except KeyError:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from opalg.errors import NonFiniteError
+from opalg.errors import NonFiniteError, OpalgError
 from opalg.spaces import Blocks
 
 __all__ = ["Bounds", "cached", "estimate", "measured", "refined"]
@@ -98,6 +98,7 @@ def _collatz_wielandt(operator: Any) -> Bounds:
     dtypes = [space.dtype for space in _leaves(operator.domain)]
     x = [part.real.copy() for part in _flat(operator.domain.ones())]
     lower, upper = 0.0, math.inf
+    slack = rounding(operator)
     for _ in range(_STEPS):
         element = [part.astype(dtype) for part, dtype in zip(x, dtypes, strict=True)]
         y = _apply(operator, _like(operator.domain, element))
@@ -109,6 +110,11 @@ def _collatz_wielandt(operator: Any) -> Bounds:
             sum(float(np.vdot(a, b)) for a, b in zip(_double(x), _double(z), strict=True)) / square
         )
         lower, upper = max(lower, rayleigh), min(upper, top)
+        if lower > upper * (1 + slack):
+            raise OpalgError(
+                f"the norm of {operator} cannot be bounded: its transpose is not that of its values, or some "
+                "entries are negative; opalg.testing.check_operator tells which declared property is wrong"
+            )
         if upper <= lower * _TARGET**2:
             break
         scale = max(float(part.max()) for part in z)
@@ -117,7 +123,6 @@ def _collatz_wielandt(operator: Any) -> Bounds:
         # The upper end holds for positive vectors only: entries that the operator does not see, or
         # that decay, are kept at a small positive value.
         x = [np.maximum(b / scale, np.finfo(b.dtype).eps) for b in z]
-    slack = rounding(operator)
     return Bounds(math.sqrt(lower * (1 - slack)), math.sqrt(upper * (1 + slack)))
 
 

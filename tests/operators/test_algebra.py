@@ -14,6 +14,7 @@ from opalg.errors import (
     DtypeError,
     NonFiniteError,
     NotSupportedError,
+    OpalgError,
     SpaceMismatchError,
 )
 from opalg.operators.adjoints import Gram
@@ -350,3 +351,24 @@ def test_latex_and_tree() -> None:
     assert "Space (3,) float64 -> Space (3,) float64" in lines[0]
     assert lines[0].startswith("_ + _")
     assert isinstance(L @ D, LinearProduct)
+
+
+class _WronglyTransposed(oa.LinearOperator):
+    """The identity, with a transpose that is not its own."""
+
+    nonnegative = True
+
+    def __init__(self):
+        super().__init__(oa.Space(2, "float64"), oa.Space(2, "float64"))
+
+    def _apply(self, x, out=None):
+        return 1.0 * x
+
+    def _apply_transpose(self, y, out=None):
+        return y @ np.array([[1.0, 1e-3], [5.0, 0.1]])
+
+
+def test_a_norm_that_cannot_be_is_refused():
+    """Collatz and Wielandt's bounds cross if transpose and values do not belong together."""
+    with pytest.raises(OpalgError, match="cannot be bounded.*check_operator"):
+        _WronglyTransposed().norm_bounds()

@@ -133,3 +133,12 @@ def test_second_derivative_of_the_modulus() -> None:
     zero = torch.zeros(3, dtype=torch.complex128, requires_grad=True)
     (gradient,) = torch.autograd.grad(oa.Modulus(C)(zero).sum(), zero)
     torch.testing.assert_close(gradient, torch.zeros_like(zero))
+
+
+def test_an_operator_first_used_in_inference_mode_can_be_differentiated_later():
+    D = oa.Diagonal(np.array([1.0, 2.0]))
+    with torch.inference_mode():
+        D(torch.ones(2, dtype=torch.float64))
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    D(x).sum().backward()
+    assert x.grad.tolist() == [1.0, 2.0]
