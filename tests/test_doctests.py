@@ -28,8 +28,10 @@ def run(pytestconfig: pytest.Config) -> Callable[[list[doctest.DocTest]], None]:
     def run_examples(examples: list[doctest.DocTest]) -> None:
         report: list[str] = []
         runner = doctest.DocTestRunner(optionflags=options)
-        for example in examples:
-            runner.run(example, out=report.append)
+        # odl, when it is imported, switches NumPy to printing as it did years ago.
+        with np.printoptions(legacy=False):
+            for example in examples:
+                runner.run(example, out=report.append)
         if runner.failures:
             print("".join(report))
             pytest.fail(f"{runner.failures} of {runner.tries} examples fail", pytrace=False)
