@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class State:
         self._scratch: dict[str, Array] | None = None  # None: functional
         self._batch: tuple[int, ...] = ()
         self._unfinished = False
+        self._kept: dict[str, tuple[Any, Any]] = {}
 
     @property
     def iteration(self) -> int:
@@ -129,14 +131,31 @@ class State:
             return parameter[self._iteration]
         return parameter
 
+    def keep(self, name: str, y: Any, make: Callable[[Any], Any]) -> Any:
+        """``make(y)``, made once and kept while steps come with the same data.
+
+        For what a step needs of the data besides the data themselves. It is neither copied nor pickled
+        with the state, but made anew for the next run.
+
+        Parameters
+        ----------
+        name : str
+        y : array or Blocks
+            The data as `step` got them.
+        make : callable
+        """
+        if name not in self._kept or self._kept[name][0] is not y:
+            self._kept[name] = (y, make(y))
+        return self._kept[name][1]
+
     def advance(self, **variables: Any) -> State:
         """The state after this step.
 
         Parameters
         ----------
         **variables
-            Those that changed. In place, a variable that is given a scratch buffer takes it over and leaves
-            its own array behind as that buffer, so that old and new value may alternate.
+            Those that changed, or are new. In place, a variable that is given a scratch buffer takes it
+            over and leaves its own array behind as that buffer, so that old and new value may alternate.
 
         Returns
         -------
@@ -146,12 +165,15 @@ class State:
         if self._scratch is None:
             following = State(**{**self._variables, **variables})
             following._iteration = self._iteration + 1
-            following._batch = self._batch
+            following._batch, following._kept = self._batch, self._kept
             return following
         for name, value in variables.items():
             for label, array in self._scratch.items():
                 if _same(value, array):
-                    self._scratch[label] = self._variables[name]
+                    if name in self._variables:
+                        self._scratch[label] = self._variables[name]
+                    else:
+                        del self._scratch[label]
                     break
         self._variables |= variables
         self._iteration += 1
@@ -197,11 +219,12 @@ class State:
         """Give back the scratch buffers at the end of a run."""
         if self._scratch is not None:
             self._scratch.clear()
+        self._kept = {}
 
     def __getstate__(self) -> dict[str, Any]:
         self._refuse_unfinished()
         scratch: dict[str, Any] | None = None if self._scratch is None else {}
-        return {**self.__dict__, "_scratch": scratch}
+        return {**self.__dict__, "_scratch": scratch, "_kept": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

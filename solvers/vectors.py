@@ -25,6 +25,7 @@ __all__ = [
     "is_recorded",
     "length",
     "multiply",
+    "number",
     "parts",
     "plain",
     "ratio",
@@ -52,11 +53,14 @@ def inner(space: Any, x: Array, y: Array) -> Any:
     it were alone; other libraries give an array on the device of ``x``, which PyTorch can record.
     """
     value = space.inner(x, y)
-    if space.is_complex:
-        value = value.real
-    if isinstance(value, np.ndarray):
+    return number(value.real if space.is_complex else value)
+
+
+def number(value: Any) -> Any:
+    """A value per sample for use in a step: of NumPy a Python number, or float64 numbers for a batch."""
+    if isinstance(value, np.ndarray) and value.ndim:
         return value.astype(np.float64)
-    return float(value) if isinstance(value, np.generic) else value
+    return float(value) if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
