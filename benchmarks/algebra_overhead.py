@@ -1,12 +1,15 @@
 """What the algebra costs on small arrays: expressions beside the same arithmetic written in NumPy.
 
-Prints a table (medians over repeats, microseconds) and writes it to benchmarks/results/. The promise: at most
+Usage: python benchmarks/algebra_overhead.py [--quick] [--output FILE]
+
+Prints a table (medians over repeats, microseconds) and writes it to a JSON file. The promise: at most
 10 microseconds over NumPy for ``(2 * D + I)(x)`` on 1 000 doubles, 1 for an adjoint that was made
 before, 50 for building the expression.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import statistics
@@ -24,7 +27,7 @@ RESULTS = Path(__file__).parent / "results" / "algebra_overhead.json"
 SIZE = 1000
 
 
-def microseconds(function: Callable[[], Any], loops: int = 2000, repeats: int = 15) -> float:
+def measure(function: Callable[[], Any], loops: int = 2000, repeats: int = 15) -> float:
     """Median time of one call."""
     for _ in range(50):
         function()
@@ -37,7 +40,8 @@ def microseconds(function: Callable[[], Any], loops: int = 2000, repeats: int = 
     return statistics.median(times)
 
 
-def rows() -> dict[str, dict[str, float | None]]:
+def rows(repeats: int) -> dict[str, dict[str, float | None]]:
+    microseconds = partial(measure, repeats=repeats)
     X = oa.Space(SIZE, "float64")
     x, w = X.random(0), X.random(1)
     out = X.empty()
@@ -91,8 +95,12 @@ def pylops_operators(weight: Any) -> dict[str, Any]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few repetitions: does it run?")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
     columns = ("opalg", "opalg, out=", "numpy", "pylops")
-    table = rows()
+    table = rows(repeats=2 if options.quick else 15)
     print(f"microseconds, {SIZE} doubles, NumPy {np.__version__}")
     print(f"{'':36}" + "".join(f"{column:>14}" for column in columns))
     for name, row in table.items():
@@ -100,12 +108,14 @@ def main() -> None:
         print(
             f"{name:36}" + "".join(f"{'' if cell is None else f'{cell:.2f}':>14}" for cell in cells)
         )
-    RESULTS.parent.mkdir(exist_ok=True)
+    options.output.parent.mkdir(exist_ok=True)
     machine = {
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
     }
-    RESULTS.write_text(json.dumps({"machine": machine, "microseconds": table}, indent=2) + "\n")
+    options.output.write_text(
+        json.dumps({"machine": machine, "microseconds": table}, indent=2) + "\n"
+    )
 
 
 if __name__ == "__main__":
