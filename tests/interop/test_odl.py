@@ -224,6 +224,31 @@ def test_nonlinear_operators_of_odl():
     np.testing.assert_allclose(A.derivative(x)(np.ones(3)), 3 * x**2)
 
 
+class Weighted(odl.Operator):
+    """A matrix between spaces of different weights, with the adjoint that belongs to them."""
+
+    def __init__(self, matrix, domain, range):
+        super().__init__(domain, range, linear=True)
+        self.matrix = matrix
+
+    def _call(self, x):
+        return self.range.element(self.matrix @ x.data)
+
+    @property
+    def adjoint(self):
+        before, after = self.range.weighting.array, self.domain.weighting.const
+        return Weighted(self.matrix.T * before / after, self.range, self.domain)
+
+
+def test_weights_stand_in_the_adjoint_and_not_in_the_transpose():
+    matrix = np.arange(6.0).reshape(2, 3)
+    A = from_odl(Weighted(matrix, odl.rn(3, weighting=2.0), odl.rn(2, weighting=[1.0, 3.0])))
+    assert A.exact_adjoint
+    y = np.array([1.0, 10.0])
+    np.testing.assert_allclose(A.H(y), matrix.T @ y)
+    np.testing.assert_allclose(A.adjoint(y), matrix.T @ (y * [1.0, 3.0]) / 2)
+
+
 def test_wrong_adjoints_are_found():
     """ODL's own matrices forget the weights in their adjoint."""
     weighted = odl.rn(3, weighting=2.0), odl.rn(2, weighting=0.5)
