@@ -1,8 +1,10 @@
 """Functionals: penalties and distances with their gradients, proximal maps and convex conjugates."""
 
+from opalg.functionals.affine import Perturbed, Translated
 from opalg.functionals.balls import L1Ball, L2Ball, LpBall, Simplex
 from opalg.functionals.composition import Composed
 from opalg.functionals.conjugates import conjugate
+from opalg.functionals.denoisers import Denoiser
 from opalg.functionals.divergences import (
     Entropy,
     KullbackLeibler,
@@ -31,6 +33,8 @@ from opalg.functionals.pointwise import Pointwise
 from opalg.functionals.quadratic import LeastSquares, QuadraticForm, SquaredL2
 from opalg.functionals.separable import SeparableSum
 from opalg.functionals.sets import AffineSet, HalfSpace
+from opalg.functionals.tgv import TotalGeneralizedVariation
+from opalg.functionals.tv import TotalVariation
 
 __all__ = [
     # What a functional is
@@ -48,6 +52,8 @@ __all__ = [
     "NuclearNorm",
     "Huber",
     "ElasticNet",
+    "TotalVariation",
+    "TotalGeneralizedVariation",
     # Distances to data
     "LeastSquares",
     "PoissonLikelihood",
@@ -79,4 +85,15 @@ __all__ = [
     "SeparableSum",
     "InfimalConvolution",
     "BregmanDistance",
+    # Expressions, which the operations on functionals build
+    "Composed",
+    "ConvexConjugate",
+    "MoreauEnvelope",
+    "Perturbed",
+    "ScaledFunctional",
+    "SumFunctional",
+    "Translated",
+    "conjugate",
+    # Plug and play
+    "Denoiser",
 ]

@@ -75,8 +75,12 @@ class Translated(Functional):
         return self.functional.proximable
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
-        value = self.functional._prox(self._moved(x), step, None)
-        return deliver(value + self._shift.element(x), out)
+        shift = self._shift.element(x)
+        if out is None or self.domain.batch_shape(x) != self.domain.batch_shape(shift):
+            return deliver(self.functional._prox(x - shift, step, None) + shift, out)
+        moved = self.domain.lincomb(1.0, x, -1.0, shift, out=out)
+        moved = self.functional._prox(moved, step, moved)  # a prox may write over its argument
+        return self.domain.lincomb(1.0, moved, 1.0, shift, out=out)
 
     @property
     def _step_space(self) -> Any | None:
@@ -200,12 +204,22 @@ class Perturbed(Functional):
         return self.functional.proximable
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
+        divisor = 1 / (1 + step * self.quadratic) if self.quadratic else 1.0
+        moved = self._prepared(x, step, divisor, out)
+        # Every prox may write over its argument; here that is either out or an array of our own.
+        return self.functional._prox(moved, step * divisor, moved if out is not None else None)
+
+    def _prepared(self, x: Array, step: Any, divisor: Any, out: Array | None) -> Array:
+        """``(x - step * linear) * divisor``; in ``out``, without temporaries, where steps are numbers."""
+        if out is not None and isinstance(step, float):
+            if self.linear is None:
+                return self.domain.lincomb(divisor, x, out=out)
+            linear = self._linear.element(x)
+            if self.domain.batch_shape(x) == self.domain.batch_shape(linear):
+                return self.domain.lincomb(divisor, x, -step * divisor, linear, out=out)
         if self.linear is not None:
             x = x - step * self._linear.element(x)
-        if self.quadratic:
-            divisor = 1 / (1 + step * self.quadratic)
-            x, step = x * divisor, step * divisor
-        return self.functional._prox(x, step, out)
+        return deliver(x * divisor, out)
 
     @property
     def _step_space(self) -> Any | None:
@@ -262,7 +276,9 @@ class Perturbed(Functional):
         return printing.infix(" + ", parts, printing.SUM, latex=True)
 
     def _label(self) -> str:
-        return printing.infix(" + ", self._pieces(" * SquaredL2", "Linear", printing.atom("_")), printing.SUM).text
+        return printing.infix(
+            " + ", self._pieces(" * SquaredL2", "Linear", printing.atom("_")), printing.SUM
+        ).text
 
 
 def as_factor(value: Any) -> float:
@@ -303,7 +319,10 @@ def perturb(
             both = linear if both is None else both
         else:
             both = both + linear
-        total = functional.quadratic + as_factor(quadratic), functional.constant + as_factor(constant)
+        total = (
+            functional.quadratic + as_factor(quadratic),
+            functional.constant + as_factor(constant),
+        )
         return perturb(functional.functional, total[0], both, total[1])
     if isinstance(functional, Constant) and quadratic == 0 and linear is None:
         return Constant(functional.domain, functional.value + as_factor(constant))

@@ -91,7 +91,9 @@ class L2Ball(_Ball):
     def _project(self, x: Array, out: Array | None) -> Array:
         size = length(self.domain, x)
         xp = namespace(flat(x)[0])
-        return self.domain.lincomb(self.radius / xp.maximum(size, 0 * size + self.radius), x, out=out)
+        return self.domain.lincomb(
+            self.radius / xp.maximum(size, 0 * size + self.radius), x, out=out
+        )
 
 
 class LpBall(_Ball):
@@ -182,5 +184,3 @@ class Simplex(SetIndicator):
 
     def _words(self) -> str:
         return f"{self.total:g}"
-
-

@@ -32,8 +32,8 @@ class Composed(Functional):
     ----------
     functional : Functional
     operator : Operator
-        Into the domain of the functional. For one that is not linear there is a value and, with its derivative,
-        a gradient.
+        Into the domain of the functional. For one that is not linear there is a value and, with its
+        derivative, a gradient.
     tight : float, optional
         The number a with ``A @ A.adjoint == a * Identity``; see `Functional.composed`.
 
@@ -46,12 +46,14 @@ class Composed(Functional):
 
     Notes
     -----
-    The gradient is ``A.adjoint @ f.gradient @ A``. The prox follows by rule if ``A @ A.adjoint`` is a multiple a of the
-    identity, ``x + A.adjoint(prox_{a step f}(A(x)) - A(x)) / a`` (Combettes and Pesquet 2011, Table 10.1 x), and for diagonal
-    operators if the functional is a sum over entries.
+    The gradient is ``A.adjoint @ f.gradient @ A``. The prox follows by rule if ``A @ A.adjoint`` is
+    a multiple a of the identity, ``x + A.adjoint(prox_{a step f}(A(x)) - A(x)) / a`` (Combettes and
+    Pesquet 2011, Table 10.1), and for diagonal operators if the functional is a sum over entries.
     """
 
-    def __init__(self, functional: Functional, operator: Operator, tight: float | None = None) -> None:
+    def __init__(
+        self, functional: Functional, operator: Operator, tight: float | None = None
+    ) -> None:
         meet(
             functional.domain,
             operator.range,
@@ -74,8 +76,8 @@ class Composed(Functional):
         off = float(self.operator.range.norm(image - number * y))
         if not off <= 1e-3 * number * float(self.operator.range.norm(y)):
             raise ArgumentError(
-                f"A @ A.adjoint is not {number:g} * Identity for A = {self.operator}; without tight= the functional can "
-                "still be used in splitting methods such as solvers.PDHG"
+                f"A @ A.adjoint is not {number:g} * Identity for A = {self.operator}; without "
+                "tight= the functional can still be used in splitting methods such as solvers.PDHG"
             )
         return number
 
@@ -124,7 +126,9 @@ class Composed(Functional):
         return deliver(self.operator.derivative(x).adjoint(inner), out)
 
     def _hessian(self, x: Array) -> Any:
-        raise NotSupportedError(f"the second derivative of {self} is known for linear operators only")
+        raise NotSupportedError(
+            f"the second derivative of {self} is known for linear operators only"
+        )
 
     # Prox
 
@@ -173,9 +177,9 @@ class Composed(Functional):
         if not self.functional.proximable:
             return self.functional._no_prox()
         return (
-            f"no rule is known for the prox of {self}: that needs A @ A.adjoint = a * Identity (declare it with "
-            f"f.composed(A, tight=a)), or a diagonal operator under a sum over entries; splitting methods such as "
-            "solvers.PDHG and solvers.ADMM take f and A apart"
+            f"no rule is known for the prox of {self}: that needs A @ A.adjoint = a * Identity "
+            "(declare it with f.composed(A, tight=a)), or a diagonal operator under a sum over "
+            "entries; splitting methods such as solvers.PDHG and solvers.ADMM take f and A apart"
         )
 
     # Duality
@@ -190,8 +194,8 @@ class Composed(Functional):
             inverse = None
         if not isinstance(inverse, LinearOperator):
             raise NotSupportedError(
-                f"the conjugate of {self} has no formula, because {operator} has no known inverse; primal-dual "
-                "solvers need only f.convex_conjugate and A, which they find with f.terms()"
+                f"the conjugate of {self} has no formula, because {operator} has no known inverse; "
+                "primal-dual solvers need only f.convex_conjugate and A, which they find with f.terms()"
             )
         return self.functional.convex_conjugate @ inverse.adjoint
 
@@ -264,4 +268,3 @@ def _is_block_diagonal(operator: Operator) -> bool:
 
 
 algebra.compose = compose
-

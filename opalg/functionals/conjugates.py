@@ -151,7 +151,11 @@ def _(f: LeastSquares) -> Functional:
     square = LeastSquares(f.domain, None, f._weight.map(lambda weight: 1 / weight).value)
     if f._data.number == 0:
         return square
-    zeros = f.domain.zeros(like=next(iter(f._data.constants)).array) if f._data.constants else f.domain.zeros()
+    zeros = (
+        f.domain.zeros(like=next(iter(f._data.constants)).array)
+        if f._data.constants
+        else f.domain.zeros()
+    )
     return square.perturbed(linear=f._data.element(zeros))
 
 
@@ -232,4 +236,3 @@ def _(f: Constant) -> Functional:
 
 
 algebra.conjugate = conjugate
-

@@ -1,7 +1,7 @@
 """Divergences between positive functions, the likelihood of counts, entropy and the logarithmic barrier.
 
-All are sums over entries of a function of one number, finite on a half line only; the steps of their proximal
-maps are roots of quadratic equations, or of ``v + log(v) = z``.
+All are sums over entries of a function of one number, finite on a half line only; the steps of
+their proximal maps are roots of quadratic equations, or of ``v + log(v) = z``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class _Counts(Pointwise):
         refuse_complex(space, type(self).__name__)
         self._data = Field(data, space, "the data")
         if self._data.smallest() < 0:
-            raise ArgumentError(f"the data of {type(self).__name__} must be at least 0; clip them first")
+            raise ArgumentError(
+                f"the data of {type(self).__name__} must be at least 0; clip them first"
+            )
         super().__init__(space, self._data)
 
     @property
@@ -61,9 +63,9 @@ class KullbackLeibler(_Counts):
 
     Notes
     -----
-    At least 0, and 0 where ``x`` equals the data; infinite where ``x`` is negative, or zero and the data are not.
-    The gradient ``1 - b / x`` has no Lipschitz constant. It is the negative logarithm of the likelihood of
-    Poisson-distributed data up to a constant (`PoissonLikelihood`).
+    At least 0, and 0 where ``x`` equals the data; infinite where ``x`` is negative, or zero and the
+    data are not. The gradient ``1 - b / x`` has no Lipschitz constant. It is the negative logarithm
+    of the likelihood of Poisson-distributed data up to a constant (`PoissonLikelihood`).
 
     Examples
     --------
@@ -101,8 +103,8 @@ class PoissonLikelihood(_Counts):
 
     Notes
     -----
-    The constant ``log(b!)`` is left out. Gradient and prox are those of `KullbackLeibler`, which differs by
-    a constant so that its least value is 0.
+    The constant ``log(b!)`` is left out. Gradient and prox are those of `KullbackLeibler`, which
+    differs by a constant so that its least value is 0.
 
     Examples
     --------
@@ -182,8 +184,8 @@ class KullbackLeiblerCrossEntropy(_Counts):
 
     Notes
     -----
-    The prox is ``step * W(b / step * exp(x / step))`` with Lambert's function W, computed from its logarithm so
-    that nothing overflows.
+    The prox is ``step * W(b / step * exp(x / step))`` with Lambert's function W, computed from its
+    logarithm so that nothing overflows.
 
     Examples
     --------
@@ -339,7 +341,8 @@ def refuse_zero(field: Field, what: str) -> None:
 def omega(z: Array) -> Array:
     """Wright's function: the positive root ``v`` of ``v + log(v) = z``, which is ``W(exp(z))``.
 
-    Fritsch, Shafer and Crowley's iteration (1973), two steps of which reach rounding from these starts.
+    Fritsch, Shafer and Crowley's iteration (1973), two steps of which reach rounding from these
+    starts.
 
     Examples
     --------
@@ -353,7 +356,9 @@ def omega(z: Array) -> Array:
     z = xp.maximum(z, floor)
     small = xp.exp(xp.minimum(z, 1.0))
     large = xp.where(z > 1, z, xp.ones_like(z))
-    v = xp.where(z > 1, large - xp.log(large) + xp.log(large) / (large + 1), small / (1 + small / 2))
+    v = xp.where(
+        z > 1, large - xp.log(large) + xp.log(large) / (large + 1), small / (1 + small / 2)
+    )
     for _ in range(3):
         r = z - v - xp.log(v)
         s = 1 + v
@@ -377,7 +382,9 @@ def _positive_root(s: Array, product: Any) -> Array:
     xp = namespace(s)
     square = s * s + 4 * product
     if xp is not np:
-        square = xp.maximum(square, xp.finfo(square.dtype).smallest_normal)  # no NaN in its derivative
+        square = xp.maximum(
+            square, xp.finfo(square.dtype).smallest_normal
+        )  # no NaN in its derivative
     root = xp.sqrt(square)
     far = xp.where(s < 0, s, -xp.ones_like(s))
     return xp.where(s < 0, 2 * product / (root - far), (s + root) / 2)

@@ -30,7 +30,9 @@ __all__ = [
     "weight_of",
 ]
 
-_PIECE = 1 << 13  # entries: operands, result and temporaries of a piece stay in the second-level cache
+_PIECE = (
+    1 << 13
+)  # entries: operands, result and temporaries of a piece stay in the second-level cache
 
 
 def leaves(space: Any) -> list[Any]:
@@ -108,8 +110,10 @@ def _real_product(a: Array, b: Array) -> Array:
 
 def length(space: Any, x: Array) -> Array:
     """The norm of an element, one per batch entry; its gradient in PyTorch is 0 at 0, not NaN."""
-    square = pairing(space, x, x)
-    xp = namespace(square) if is_array(square) else np
+    first = flat(x)[0]
+    xp = namespace(first)
+    # NumPy's inner product makes no temporary arrays.
+    square = xp.real(space.inner(x, x)) if xp is np else pairing(space, x, x)
     return xp.sqrt(xp.maximum(square, float(np.finfo(leaves(space)[0].dtype).tiny)))
 
 
@@ -141,7 +145,9 @@ def modulus(*parts: Array) -> Array:
 def cumulative_sum(x: Array) -> Array:
     """Cumulative sums along the last axis."""
     xp = namespace(x)
-    function = getattr(xp, "cumulative_sum", None) or xp.cumsum  # NumPy before 2.1 has the latter only
+    function = (
+        getattr(xp, "cumulative_sum", None) or xp.cumsum
+    )  # NumPy before 2.1 has the latter only
     return function(x, axis=-1)
 
 
@@ -155,12 +161,16 @@ def rounding(space: Any) -> float:
 
 
 def pieces(
-    function: Callable[..., Any], parts: Sequence[Array], operands: Sequence[Any], outs: Sequence[Any]
+    function: Callable[..., Any],
+    parts: Sequence[Array],
+    operands: Sequence[Any],
+    outs: Sequence[Any],
 ) -> list[Array]:
     """``function(*parts, *operands)``, a list of arrays, computed piece by piece where that saves memory.
 
-    NumPy evaluates an expression with one full-size temporary array per operation. Taken in pieces the
-    temporaries stay in the cache, and with ``outs`` nothing of the size of an element is allocated.
+    NumPy evaluates an expression with one full-size temporary array per operation. Taken in pieces
+    the temporaries stay in the cache, and with ``outs`` nothing of the size of an element is
+    allocated.
 
     Parameters
     ----------
@@ -176,7 +186,9 @@ def pieces(
     if not _divisible(parts, operands, outs):
         values = function(*parts, *operands)
         return [deliver(value, out) for value, out in zip(values, outs, strict=True)]
-    results = [np.empty_like(part) if out is None else out for part, out in zip(parts, outs, strict=True)]
+    results = [
+        np.empty_like(part) if out is None else out for part, out in zip(parts, outs, strict=True)
+    ]
     lines = [part.reshape(-1) for part in parts]
     others = [other.reshape(-1) if getattr(other, "ndim", 0) else other for other in operands]
     targets = [result.reshape(-1) for result in results]

@@ -32,8 +32,9 @@ class MoreauEnvelope(Functional):
 
     Notes
     -----
-    The gradient is ``(x - prox(x)) / step`` (Moreau 1965). The prox with step s moves ``x`` the fraction ``s / (s + step)``
-    of the way to the prox of ``f`` with step ``s + step``; the conjugate is ``f.convex_conjugate + step / 2 * |.| ** 2``.
+    The gradient is ``(x - prox(x)) / step`` (Moreau 1965). The prox with step s moves ``x`` the
+    fraction ``s / (s + step)`` of the way to the prox of ``f`` with step ``s + step``; the
+    conjugate is ``f.convex_conjugate + step / 2 * |.| ** 2``.
     """
 
     def __init__(self, functional: Functional, step: float) -> None:
@@ -50,7 +51,7 @@ class MoreauEnvelope(Functional):
 
     @property
     def strong_convexity(self) -> float:  # type: ignore[override]
-        """m / (1 + m * step) for that of the functional, m."""
+        """M / (1 + m * step) for that of the functional, m."""
         inner = self.functional.strong_convexity
         return inner / (1 + inner * self.step)
 
@@ -106,8 +107,8 @@ class ConvexConjugate(Functional):
 
     Notes
     -----
-    The prox follows from Moreau's identity, ``prox_{s f*}(p) = p - s prox_{f / s}(p / s)``. The value is known for some
-    functionals only, as the support functions of sets.
+    The prox follows from Moreau's identity, ``prox_{s f*}(p) = p - s prox_{f / s}(p / s)``. The
+    value is known for some functionals only, as the support functions of sets.
     """
 
     def __init__(self, functional: Functional) -> None:
@@ -125,7 +126,11 @@ class ConvexConjugate(Functional):
     @property
     def strong_convexity(self) -> float:  # type: ignore[override]
         """1 / L, if the functional has a gradient with Lipschitz constant L."""
-        return 1 / self.functional.lipschitz if self.functional.lipschitz > 0 else super().strong_convexity
+        return (
+            1 / self.functional.lipschitz
+            if self.functional.lipschitz > 0
+            else super().strong_convexity
+        )
 
     def _value(self, x: Array) -> Array:
         return self.functional._conjugate_value(x)
@@ -187,7 +192,8 @@ class BregmanDistance(Functional):
 
     Notes
     -----
-    At least 0 for convex ``f`` (Bregman 1967). Prox and conjugate are those of ``f`` with a linear part added.
+    At least 0 for convex ``f`` (Bregman 1967). Prox and conjugate are those of ``f`` with a linear
+    part added.
 
     Examples
     --------
@@ -199,7 +205,9 @@ class BregmanDistance(Functional):
     5.0
     """
 
-    def __init__(self, functional: Functional, point: Array, subgradient: Array | None = None) -> None:
+    def __init__(
+        self, functional: Functional, point: Array, subgradient: Array | None = None
+    ) -> None:
         super().__init__(functional.domain)
         self.functional = functional
         self._point = Field(point, functional.domain, "the point of a Bregman distance")
@@ -272,4 +280,3 @@ class BregmanDistance(Functional):
 
 
 algebra.envelope = MoreauEnvelope
-

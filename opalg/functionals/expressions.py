@@ -36,9 +36,9 @@ class SumFunctional(Functional):
 
     Notes
     -----
-    A sum has a proximal map by rule if all parts but one are quadratic (``a / 2 * |x| ** 2 + <x, b> + c`` with a number
-    a), or if a real convex sum over entries is restricted to a `Box` or to `NonNegative`: then the projection comes
-    last. The conjugate has a rule in the first case.
+    A sum has a proximal map by rule if all parts but one are quadratic (``a / 2 * |x| ** 2 + <x, b>
+    + c`` with a number a), or if a real convex sum over entries is restricted to a `Box` or to
+    `NonNegative`: then the projection comes last. The conjugate has a rule in the first case.
     """
 
     def __init__(self, *parts: Functional) -> None:
@@ -136,7 +136,9 @@ class SumFunctional(Functional):
         return printing.infix(" + ", [part._infix() for part in self.parts], printing.SUM)
 
     def _latex(self) -> printing.Text:
-        return printing.infix(" + ", [part._latex() for part in self.parts], printing.SUM, latex=True)
+        return printing.infix(
+            " + ", [part._latex() for part in self.parts], printing.SUM, latex=True
+        )
 
     def _label(self) -> str:
         return " + ".join("_" for _ in self.parts)
@@ -151,7 +153,8 @@ class ScaledFunctional(Functional):
     Parameters
     ----------
     factor : float
-        Of either sign; negative multiples have a value and a gradient, but neither prox nor conjugate.
+        Of either sign; negative multiples have a value and a gradient, but neither prox nor
+        conjugate.
     functional : Functional
 
     Raises
@@ -188,7 +191,7 @@ class ScaledFunctional(Functional):
         return self.functional.differentiable
 
     def _gradient_operator(self) -> Operator:
-        return self.factor * self.functional.gradient  # type: ignore[no-any-return]
+        return self.factor * self.functional.gradient
 
     @property
     def proximable(self) -> bool:
@@ -218,7 +221,7 @@ class ScaledFunctional(Functional):
                 f"{self} has no convex conjugate, because its factor is negative; use a positive factor"
             )
         inner = self.functional.convex_conjugate @ Scaling(self.domain, 1 / self.factor)
-        return self.factor * inner  # type: ignore[no-any-return]
+        return self.factor * inner
 
     def _quadratic(self) -> tuple[float, Array | None, float] | None:
         inner = self.functional._quadratic()
@@ -282,7 +285,9 @@ def scale(factor: Any, functional: Functional) -> Functional:
         return scale(number * functional.factor, functional.functional)
     if isinstance(functional, SumFunctional):
         return SumFunctional(*(scale(number, part) for part in functional.parts))
-    found = functional._scaled_by(number) if number > 0 or isinstance(functional, Constant) else None
+    found = (
+        functional._scaled_by(number) if number > 0 or isinstance(functional, Constant) else None
+    )
     return ScaledFunctional(number, functional) if found is None else found
 
 

@@ -1,8 +1,8 @@
 """Functionals: what can be asked of a real function on a space, and how its author answers.
 
-The author of a functional writes underscored methods only; checks, steps, batch axes, ``out=`` and the algebra
-are done once, here. The constructors of expressions, and the table of convex conjugates, stand above this
-file and register themselves in `algebra`.
+The author of a functional writes underscored methods only; checks, steps, batch axes, ``out=`` and
+the algebra are done once, here. The constructors of expressions, and the table of convex
+conjugates, stand above this file and register themselves in `algebra`.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Functional(Value):
     """A real function on a space, with what optimisation asks of it.
 
     Everything is meant in the inner product of the space: the gradient is the element ``g`` with
-    ``f(x + h) = f(x) + <g, h> + o(h)``, the proximal map minimises ``f(u) + |u - x| ** 2 / (2 * step)`` with
-    the norm of the space, the convex conjugate is the supremum of ``<x, p> - f(x)``. In complex spaces
-    ``<., .>`` is the real part of the inner product.
+    ``f(x + h) = f(x) + <g, h> + o(h)``, the proximal map minimises ``f(u) + |u - x| ** 2 / (2 *
+    step)`` with the norm of the space, the convex conjugate is the supremum of ``<x, p> - f(x)``.
+    In complex spaces ``<., .>`` is the real part of the inner product.
 
-    A subclass calls ``super().__init__(domain)`` and writes ``_value``, and as far as they exist ``_gradient``
-    and ``_prox``. What holds it states as attributes.
+    A subclass calls ``super().__init__(domain)`` and writes ``_value``, and as far as they exist
+    ``_gradient`` and ``_prox``. What holds it states as attributes.
 
     Parameters
     ----------
@@ -65,9 +65,10 @@ class Functional(Value):
 
     Notes
     -----
-    ``_value(x)`` returns one real value per batch entry; ``_gradient(x, out)`` and ``_prox(x, step, out)``
-    return an element, in ``out`` if it is not None, and share no memory with ``x``. In ``_prox`` the ``step``
-    is a number, or shaped so that it multiplies elements of the domain.
+    ``_value(x)`` returns one real value per batch entry; ``_gradient(x, out)`` and
+    ``_prox(x, step, out)`` return an element, in ``out`` if it is not None, and share no memory with
+    ``x`` unless ``out`` is ``x`` itself, which ``_prox`` must bear. In ``_prox`` the ``step`` is a
+    number, or shaped so that it multiplies elements of the domain.
     """
 
     __array_ufunc__ = None  # NumPy numbers leave `2.0 * functional` to the functional
@@ -116,7 +117,9 @@ class Functional(Value):
         """
         if not self.domain.accepts(x):
             if isinstance(x, Operator):
-                raise NotSupportedError("f(x) takes arrays; write f @ A to compose with an operator")
+                raise NotSupportedError(
+                    "f(x) takes arrays; write f @ A to compose with an operator"
+                )
             x = self.domain.check(x, f"the argument of {self}")
         return self._value(x)
 
@@ -168,17 +171,17 @@ class Functional(Value):
         Parameters
         ----------
         step : float or array
-            Positive. One number; or one per batch entry, an array of the batch shape; or, for functionals
-            that are sums over entries, an element of the (real) domain with one step per entry, as
-            diagonally preconditioned methods use them: then ``|u - x| ** 2 / step`` is a sum over entries.
-            An array that fits both readings is one per entry; with axes of extent 1 appended,
-            ``step[:, None]``, it is one per batch entry.
+            Positive. One number; or one per batch entry, an array of the batch shape; or, for
+            functionals that are sums over entries, an element of the (real) domain with one step
+            per entry, as diagonally preconditioned methods use them: then ``|u - x| ** 2 / step``
+            is a sum over entries. An array that fits both readings is one per entry; with axes of
+            extent 1 appended, ``step[:, None]``, it is one per batch entry.
 
         Raises
         ------
         NotSupportedError
-            If no rule is known for this functional, or the step is one per entry and the functional no sum
-            over entries.
+            If no rule is known for this functional, or the step is one per entry and the functional
+            no sum over entries.
         ArgumentError
             If the step is not positive and finite.
         """
@@ -225,7 +228,9 @@ class Functional(Value):
 
     def _conjugate_value(self, p: Array) -> Array:
         """The value of the conjugate, for functionals whose conjugate has no class of its own."""
-        raise NotSupportedError(f"the value of the convex conjugate of {self} has no formula; its prox has")
+        raise NotSupportedError(
+            f"the value of the convex conjugate of {self} has no formula; its prox has"
+        )
 
     def moreau_envelope(self, step: float) -> Functional:
         """``x -> min_u f(u) + |u - x| ** 2 / (2 * step)``: smooth, with gradient Lipschitz ``1 / step``.
@@ -296,9 +301,10 @@ class Functional(Value):
         operator : Operator
             Into the domain of this functional.
         tight : float, optional
-            The number a with ``A @ A.adjoint == a * Identity`` (a is 1 for unitary operators, orthogonal
-            projections onto coordinates, tight frames), from which the prox follows. It is verified on a
-            random element. Without it, it is found for operators that say that they are unitary.
+            The number a with ``A @ A.adjoint == a * Identity`` (a is 1 for unitary operators,
+            orthogonal projections onto coordinates, tight frames), from which the prox follows. It
+            is verified on a random element. Without it, it is found for operators that say that
+            they are unitary.
 
         Raises
         ------
@@ -359,7 +365,9 @@ class Functional(Value):
         if isinstance(other, Operator):
             return algebra.compose(self, other, None)
         if is_array(other) or isinstance(other, Blocks):
-            raise NotSupportedError("f @ A composes with an operator; write f(x) for the value at an array")
+            raise NotSupportedError(
+                "f @ A composes with an operator; write f(x) for the value at an array"
+            )
         return NotImplemented
 
     # What expressions know about their parts

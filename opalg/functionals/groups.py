@@ -36,7 +36,8 @@ class _Group(Functional):
 
     def _resolve_steps(self, step: Blocks, x: Blocks) -> Blocks:
         raise NotSupportedError(
-            f"the prox of {self} takes one step per position, an array in {self._step_space}, not one per part"
+            f"the prox of {self} takes one step per position, an array in "
+            f"{self._step_space}, not one per part"
         )
 
     def _each(self, function: Callable[..., Any], x: Blocks, step: Any, out: Array | None) -> Array:
@@ -65,8 +66,9 @@ class GroupL1(_Group):
 
     Notes
     -----
-    The prox shortens each vector by the step (also called L2,1 norm, group lasso; Yuan and Lin 2006). Steps
-    may be one per position, an array in ``X``. The conjugate is the indicator `GroupBall`.
+    The prox shortens each vector by the step (also called L2,1 norm, group lasso; Yuan and Lin
+    2006). Steps may be one per position, an array in ``X``. The conjugate is the indicator
+    `GroupBall`.
 
     Examples
     --------
@@ -87,7 +89,7 @@ class GroupL1(_Group):
         return self._each(_shorten, x, step, out)
 
     def _dilated(self, factor: complex) -> Functional | None:
-        return abs(factor) * self  # type: ignore[no-any-return]
+        return abs(factor) * self
 
 
 class GroupBall(_Group, Indicator):

@@ -1,6 +1,7 @@
 """Indicator functions of simple sets, 0 inside and infinite outside; their proximal maps are projections.
 
-A point counts as inside within the rounding of its data type, so that a projected point always does.
+A point counts as inside within the rounding of its data type, so that a projected point always
+does.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Indicator(Functional):
 class SetIndicator(Indicator):
     """The indicator of a set that is no product of sets of single entries.
 
-    A subclass writes ``_excess(x)``, one value per batch entry that is at most 0 inside (with room for rounding), and
-    ``_project(x, out)``.
+    A subclass writes ``_excess(x)``, one value per batch entry that is at most 0 inside (with room
+    for rounding), and ``_project(x, out)``.
     """
 
     def _excess(self, x: Array) -> Array:
@@ -109,7 +110,8 @@ class Box(Pointwise, Indicator):
 
     def _words(self) -> str:
         lower, upper = (
-            "array" if field.number is None else f"{field.number:g}" for field in (self.lower, self.upper)
+            "array" if field.number is None else f"{field.number:g}"
+            for field in (self.lower, self.upper)
         )
         return f"{lower}, {upper}"
 

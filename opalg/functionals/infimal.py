@@ -35,10 +35,11 @@ class InfimalConvolution(Functional):
 
     Notes
     -----
-    The conjugate is the sum of the conjugates. If one of them is quadratic with a number in front of the square, the
-    infimal convolution is a Moreau envelope and has value, gradient and prox by formula. Otherwise the value is
-    found by Douglas-Rachford iteration until two steps differ by less than ``eps ** 0.75`` relative to the argument; the
-    prox follows from that of the conjugate, where it has a rule.
+    The conjugate is the sum of the conjugates. If one of them is quadratic with a number in front
+    of the square, the infimal convolution is a Moreau envelope and has value, gradient and prox by
+    formula. Otherwise the value is found by Douglas-Rachford iteration until two steps differ by
+    less than ``eps ** 0.75`` relative to the argument; the prox follows from that of the conjugate,
+    where it has a rule.
 
     Examples
     --------
@@ -55,7 +56,9 @@ class InfimalConvolution(Functional):
         super().__init__(meet(first.domain, second.domain, what))
         for part in (first, second):
             if not part.convex:
-                raise NotSupportedError(f"an infimal convolution needs convex functionals, and {part} is not")
+                raise NotSupportedError(
+                    f"an infimal convolution needs convex functionals, and {part} is not"
+                )
             if not part.proximable:
                 raise NotSupportedError(part._no_prox())
         self.first, self.second = first, second
@@ -70,7 +73,7 @@ class InfimalConvolution(Functional):
 
     @property
     def strong_convexity(self) -> float:  # type: ignore[override]
-        """m n / (m + n) for those of both, m and n."""
+        """M n / (m + n) for those of both, m and n."""
         m, n = self.first.strong_convexity, self.second.strong_convexity
         return m * n / (m + n) if m + n > 0 else 0.0
 
@@ -130,7 +133,7 @@ class InfimalConvolution(Functional):
         )
 
     def _conjugate(self) -> Functional:
-        return self.first.convex_conjugate + self.second.convex_conjugate  # type: ignore[no-any-return]
+        return self.first.convex_conjugate + self.second.convex_conjugate
 
     def _children(self) -> tuple[Any, ...]:
         return self.first, self.second
@@ -154,5 +157,3 @@ def _closed(first: Functional, second: Functional) -> Functional | None:
     a, b, c = quadratic
     tilted = first if b is None else perturb(first, 0.0, b * -1.0, 0.0)
     return perturb(tilted.moreau_envelope(1 / a), 0.0, b, c)
-
-

@@ -38,7 +38,10 @@ class RieszGradient(Operator):
 
     def _latex(self) -> printing.Text:
         return printing.infix(
-            r" \, ", [printing.atom(r"\nabla"), self.functional._latex()], printing.PRODUCT, latex=True
+            r" \, ",
+            [printing.atom(r"\nabla"), self.functional._latex()],
+            printing.PRODUCT,
+            latex=True,
         )
 
     def __repr__(self) -> str:

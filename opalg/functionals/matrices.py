@@ -54,8 +54,8 @@ class NuclearNorm(_Matrices):
 
     Notes
     -----
-    The prox shrinks the singular values by the step (Cai, Candes and Shen 2010); the conjugate is the
-    indicator of the `SpectralBall`.
+    The prox shrinks the singular values by the step (Cai, Candes and Shen 2010); the conjugate is
+    the indicator of the `SpectralBall`.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class NuclearNorm(_Matrices):
         return deliver(_product(u, kept, v), out)
 
     def _dilated(self, factor: complex) -> Functional | None:
-        return abs(factor) * self  # type: ignore[no-any-return]
+        return abs(factor) * self
 
 
 class SpectralBall(_Matrices, Indicator):
@@ -130,8 +130,8 @@ class PSDCone(_Matrices, Indicator):
 
     Notes
     -----
-    The projection takes the Hermitian part and sets its negative eigenvalues to zero. The conjugate is the
-    indicator of matrices whose Hermitian part is negative semidefinite.
+    The projection takes the Hermitian part and sets its negative eigenvalues to zero. The conjugate
+    is the indicator of matrices whose Hermitian part is negative semidefinite.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """When two functionals, or a functional and an operator, speak of the same space.
 
-Operators join plain spaces with any of their shape. Functionals are stricter: gradient, prox and conjugate depend on the
-inner product, so both sides must have the same weights.
+Operators join plain spaces with any of their shape. Functionals are stricter: gradient, prox and
+conjugate depend on the inner product, so both sides must have the same weights.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class _Norm(Functional):
     """A functional with ``f(b * x) == |b| * f(x)``."""
 
     def _dilated(self, factor: complex) -> Functional | None:
-        return abs(factor) * self  # type: ignore[no-any-return]
+        return abs(factor) * self
 
 
 class L1(Pointwise, _Norm):
@@ -46,8 +46,8 @@ class L1(Pointwise, _Norm):
 
     Notes
     -----
-    The prox shrinks each entry by the step (soft thresholding; Donoho and Johnstone 1994), whatever the
-    weights. The conjugate is the indicator of ``|p| <= 1``.
+    The prox shrinks each entry by the step (soft thresholding; Donoho and Johnstone 1994), whatever
+    the weights. The conjugate is the indicator of ``|p| <= 1``.
 
     Examples
     --------
@@ -79,8 +79,9 @@ class L0(Pointwise):
 
     Notes
     -----
-    The prox keeps entries with ``|x| ** 2 > 2 * step`` and sets the others to zero (hard thresholding).
-    The conjugate is that of its convex hull, the zero function: the indicator of zero.
+    The prox keeps entries with ``|x| ** 2 > 2 * step`` and sets the others to zero (hard
+    thresholding). The conjugate is that of its convex hull, the zero function: the indicator of
+    zero.
 
     Examples
     --------
@@ -121,8 +122,8 @@ class L2(_Norm):
 
     Notes
     -----
-    The prox shortens the element by the step; the conjugate is the indicator of the unit ball. The gradient
-    ``x / |x|`` is not defined at 0; there it is taken as 0.
+    The prox shortens the element by the step; the conjugate is the indicator of the unit ball. The
+    gradient ``x / |x|`` is not defined at 0; there it is taken as 0.
 
     Examples
     --------
@@ -187,7 +188,9 @@ class LInfinity(_Norm):
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
         line = line_up(self.domain, x)
         xp = namespace(line)
-        cut = level(xp.abs(line), weights(self.domain, x), _column(step, self.domain.batch_shape(x)))
+        cut = level(
+            xp.abs(line), weights(self.domain, x), _column(step, self.domain.batch_shape(x))
+        )
         return put_back(self.domain, line - soft(line, xp.maximum(cut, 0 * cut)), out)
 
 
@@ -207,8 +210,9 @@ class Lp(_Norm):
 
     Notes
     -----
-    The prox has no closed form; it is ``x`` less its projection onto the ball of the conjugate exponent
-    ``q = p / (p - 1)``, which Newton's method finds to rounding. PyTorch cannot differentiate it.
+    The prox has no closed form; it is ``x`` less its projection onto the ball of the conjugate
+    exponent ``q = p / (p - 1)``, which Newton's method finds to rounding. PyTorch cannot
+    differentiate it.
 
     Examples
     --------
@@ -250,8 +254,8 @@ class Huber(Pointwise):
 
     Notes
     -----
-    It is the Moreau envelope of `L1` with step ``delta`` (Huber 1964), so its gradient has the Lipschitz
-    constant ``1 / delta``.
+    It is the Moreau envelope of `L1` with step ``delta`` (Huber 1964), so its gradient has the
+    Lipschitz constant ``1 / delta``.
 
     Examples
     --------

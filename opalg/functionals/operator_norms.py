@@ -21,8 +21,8 @@ _MAXIMUM = 500
 def norm_in_spaces(operator: LinearOperator) -> Bounds:
     """Certified bounds of the norm of an operator in the inner products of its spaces.
 
-    ``operator.norm_bounds()`` is that of the array map, which differs by the weights: with ``W`` on the
-    diagonals, the norm is that of ``W_range ** 1/2 @ A @ W_domain ** -1/2``.
+    ``operator.norm_bounds()`` is that of the array map, which differs by the weights: with ``W`` on
+    the diagonals, the norm is that of ``W_range ** 1/2 @ A @ W_domain ** -1/2``.
     """
     before, after = _root(operator.domain, -0.5), _root(operator.range, 0.5)
     if isinstance(before, float) and isinstance(after, float):
@@ -59,7 +59,11 @@ def tightness(operator: Any) -> float | None:
     product = operator @ operator.adjoint
     if isinstance(product, Identity):
         return 1.0
-    if isinstance(product, Scaling) and np.isreal(product.factor) and complex(product.factor).real > 0:
+    if (
+        isinstance(product, Scaling)
+        and np.isreal(product.factor)
+        and complex(product.factor).real > 0
+    ):
         return float(complex(product.factor).real)
     return None
 

@@ -1,7 +1,8 @@
 """Functionals that are sums over entries, ``sum(w_i * phi(x_i))``.
 
-In the weighted inner product the weights cancel: the gradient is ``phi'(x_i)``, the prox that of ``phi``, and the
-conjugate the sum ``sum(w_i * phi*(p_i))``. So authors write functions of one number, and never meet a weight.
+In the weighted inner product the weights cancel: the gradient is ``phi'(x_i)``, the prox that of
+``phi``, and the conjugate the sum ``sum(w_i * phi*(p_i))``. So authors write functions of one
+number, and never meet a weight.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ __all__ = ["Pointwise"]
 class Pointwise(Functional):
     """A sum over entries, ``sum(w_i * phi(x_i, parameters_i))``.
 
-    A subclass writes ``_density(x, *parameters)``, and as far as they exist the derivative ``_slope``, the
-    proximal map ``_shrink(x, step, *parameters)`` and the second derivative ``_curvature``: functions of
-    arrays that act on each entry for itself, return new arrays and may broadcast. ``step`` is a number or
-    an array.
+    A subclass writes ``_density(x, *parameters)``, and as far as they exist the derivative
+    ``_slope``, the proximal map ``_shrink(x, step, *parameters)`` and the second derivative
+    ``_curvature``: functions of arrays that act on each entry for itself, return new arrays and may
+    broadcast. ``step`` is a number or an array.
 
     Parameters
     ----------

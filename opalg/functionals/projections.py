@@ -48,7 +48,8 @@ def weights(space: Any, like: Array) -> Any:
     if all(isinstance(weight, float) and weight == found[0] for weight in found):
         return found[0]
     parts = [
-        leaf.real.ones(like=first) * weight for leaf, weight in zip(leaves(space), found, strict=True)
+        leaf.real.ones(like=first) * weight
+        for leaf, weight in zip(leaves(space), found, strict=True)
     ]
     return line_up(space.real, Blocks(parts) if len(parts) > 1 else parts[0])
 
@@ -65,8 +66,9 @@ def soft(x: Array, threshold: Any) -> Array:
 def level(values: Array, weight: Any, total: Any) -> Array:
     """The number with ``sum(weight * max(values - number, 0)) == total``, of shape ``(batch..., 1)``.
 
-    After sorting, the candidates are the averages over the k greatest values, and the number sought is
-    the greatest of them (Held, Wolfe and Crowder 1974; Duchi et al. 2008), with weights likewise.
+    After sorting, the candidates are the averages over the k greatest values, and the number sought
+    is the greatest of them (Held, Wolfe and Crowder 1974; Duchi et al. 2008), with weights
+    likewise.
     """
     xp = namespace(values)
     if isinstance(weight, float):
@@ -86,17 +88,15 @@ def weighted_lp(values: Array, weight: Any, p: float) -> Array:
     """``sum(weight * values ** p) ** (1 / p)`` of values that are at least 0, shape ``(batch..., 1)``."""
     xp = namespace(values)
     # Divided by the greatest value, so that powers neither overflow nor vanish.
-    top = xp.maximum(
-        xp.max(values, axis=-1, keepdims=True), float(np.finfo(np.float32).tiny)
-    )
+    top = xp.maximum(xp.max(values, axis=-1, keepdims=True), float(np.finfo(np.float32).tiny))
     return top * xp.sum(weight * (values / top) ** p, axis=-1, keepdims=True) ** (1 / p)
 
 
 def project_lp(sizes: Array, weight: Any, p: float, radius: Any) -> Array:
     """Projection of values that are at least 0 onto ``weighted_lp(v) <= radius``, for 1 < p < inf.
 
-    The projection obeys ``v + c * v ** (p - 1) == sizes`` with one number c per batch entry, which Newton's
-    method finds on a logarithmic scale, kept inside a bracket.
+    The projection obeys ``v + c * v ** (p - 1) == sizes`` with one number c per batch entry, which
+    Newton's method finds on a logarithmic scale, kept inside a bracket.
     """
     xp = namespace(sizes)
     norm = weighted_lp(sizes, weight, p)
@@ -136,7 +136,8 @@ def _root(a: Array, c: Any, p: float) -> Array:
     xp = namespace(a)
     positive = xp.where(a > 0, a, xp.ones_like(a))
     e = p - 1 if p >= 2 else 1 / (p - 1)
-    # z + s * z ** e = b with e >= 1: for p >= 2 z is v, else z is v ** (p - 1) and all is divided by c.
+    # z + s * z ** e = b with e >= 1: for p >= 2 z is v, else z is v ** (p - 1) and all is divided
+    # by c.
     if p >= 2:
         s, b = c + 0 * a, positive
     else:

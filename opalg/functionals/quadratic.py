@@ -47,7 +47,9 @@ class SquaredL2(Pointwise):
     def __init__(self, space: Any, weight: Any = 1.0) -> None:
         self._weight = _weight_field(weight, space)
         if self._weight.smallest() <= 0:
-            raise ArgumentError("the weight of SquaredL2 must be positive; LeastSquares may have zeros")
+            raise ArgumentError(
+                "the weight of SquaredL2 must be positive; LeastSquares may have zeros"
+            )
         super().__init__(space, self._weight)
         self.lipschitz = 2 * self._weight.largest()
         self.strong_convexity = 2 * self._weight.smallest()
@@ -83,8 +85,8 @@ class LeastSquares(Pointwise):
     data : array or Blocks, optional
         Element of the space, batch axes allowed; zero by default.
     weight : float, array or Blocks, default 1.0
-        At least 0; an additional weight per entry, such as the reciprocal variance of the data (zero for
-        data that do not count).
+        At least 0; an additional weight per entry, such as the reciprocal variance of the data
+        (zero for data that do not count).
 
     Raises
     ------
@@ -157,8 +159,8 @@ class QuadraticForm(Functional):
     Parameters
     ----------
     operator : LinearOperator
-        From a space to itself, self-adjoint in its inner product, and positive semidefinite (that is not
-        verified) for prox and conjugate to be right.
+        From a space to itself, self-adjoint in its inner product, and positive semidefinite (that
+        is not verified) for prox and conjugate to be right.
     linear : array or Blocks, optional
         Element of the space.
     constant : float, default 0.0
@@ -172,9 +174,9 @@ class QuadraticForm(Functional):
 
     Notes
     -----
-    The prox solves ``(I + step * A) u = x - step * linear``: in closed form for multiples of the identity and diagonal
-    operators, else by conjugate gradients to the rounding of the data type. The conjugate needs
-    ``A.inverse``.
+    The prox solves ``(I + step * A) u = x - step * linear``: in closed form for multiples of the
+    identity and diagonal operators, else by conjugate gradients to the rounding of the data type.
+    The conjugate needs ``A.inverse``.
 
     Examples
     --------
@@ -241,18 +243,20 @@ class QuadraticForm(Functional):
                 return deliver(system.inverse(target), out)
             except NotSupportedError:
                 pass
-        solution = conjugate_gradients(
-            self.domain, lambda u: u + step * self.operator(u), target
-        )
+        solution = conjugate_gradients(self.domain, lambda u: u + step * self.operator(u), target)
         return deliver(solution, out)
 
     def _conjugate(self) -> Functional:
         try:
-            inverse = self.operator.inverse
+            inverse: Any = self.operator.inverse
         except NotSupportedError:
             return super()._conjugate()
         form = QuadraticForm(inverse, None, -self.constant)
-        shifted = form if self._linear.number == 0 else form.translated(self._linear.element(_numpy(self.domain)))
+        shifted = (
+            form
+            if self._linear.number == 0
+            else form.translated(self._linear.element(_numpy(self.domain)))
+        )
         return shifted
 
     def _dilated(self, factor: complex) -> Functional | None:
@@ -303,5 +307,3 @@ def _weight_field(weight: Any, space: Any) -> Field:
 
 def _numpy(space: Any) -> Array:
     return space.zeros()
-
-

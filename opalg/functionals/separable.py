@@ -106,7 +106,9 @@ class SeparableSum(Functional):
         return ", ".join(map(str, self.parts))
 
     def _latex(self) -> printing.Text:
-        return printing.infix(r" \oplus ", [part._latex() for part in self.parts], printing.SUM, latex=True)
+        return printing.infix(
+            r" \oplus ", [part._latex() for part in self.parts], printing.SUM, latex=True
+        )
 
     def _label(self) -> str:
         return "SeparableSum"

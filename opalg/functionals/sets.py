@@ -29,9 +29,10 @@ class AffineSet(SetIndicator):
 
     Notes
     -----
-    The projection is ``x - A.adjoint((A @ A.adjoint)^-1 (A(x) - data))``: in one step if the operator says that
-    ``A @ A.adjoint`` is a multiple of the identity, else by conjugate gradients to rounding. A point counts as inside
-    if ``A(x)`` equals the data to ``eps ** 0.75`` of their size.
+    The projection is ``x - A.adjoint((A @ A.adjoint)^-1 (A(x) - data))``: in one step if the
+    operator says that ``A @ A.adjoint`` is a multiple of the identity, else by conjugate gradients
+    to rounding. A point counts as inside if ``A(x)`` equals the data to ``eps ** 0.75`` of their
+    size.
 
     Examples
     --------
@@ -78,7 +79,8 @@ class AffineSet(SetIndicator):
         return deliver(x - self._solve(self._residual(x)), out)
 
     def _conjugate_value(self, p: Array) -> Array:
-        # Finite only for p in the image of the adjoint; there <p, x> is the same for all solutions x.
+        # Finite only for p in the image of the adjoint; there <p, x> is the same for all solutions
+        # x.
         rest = p - self._solve(self.operator(p))
         inside = _negligible(self.domain, rest, p)
         solution = self._solve(self._data.element(p))
@@ -130,7 +132,9 @@ class HalfSpace(SetIndicator):
         if self._normal.number is not None or space.batch_shape(normal):
             raise ArgumentError("the normal of a half space must be an element of the space")
         if not (is_number(bound) and np.isreal(bound) and math.isfinite(float(bound))):
-            raise ArgumentError(f"the bound of a half space must be a finite real number, got {bound!r}")
+            raise ArgumentError(
+                f"the bound of a half space must be a finite real number, got {bound!r}"
+            )
         self.bound = float(bound)
         self._square = float(pairing(space, self._normal.value, self._normal.value))
         if self._square == 0.0:

@@ -32,7 +32,9 @@ def as_step(step: Any, domain: Any) -> Any:
     if isinstance(step, (tuple, list)):
         spaces = domain.spaces if hasattr(domain, "spaces") else ()
         if len(step) != len(spaces):
-            raise ArgumentError(f"{len(step)} steps were given for the {len(spaces)} parts of {domain}")
+            raise ArgumentError(
+                f"{len(step)} steps were given for the {len(spaces)} parts of {domain}"
+            )
         return Blocks(as_step(part, space) for part, space in zip(step, spaces, strict=True))
     if is_number(step) and not (is_torch(step) and step.requires_grad):
         number = float(step) if np.isreal(step) else math.nan
@@ -87,7 +89,9 @@ def resolve(functional: Any, step: Any, x: Array) -> Any:
             f"the prox of {functional} takes one step for all entries (or one per batch entry): it is "
             "no sum over entries"
         )
-    wanted = f"{batch} (one per batch entry)" + (f" or that of {entries}" if entries is not None else "")
+    wanted = f"{batch} (one per batch entry)" + (
+        f" or that of {entries}" if entries is not None else ""
+    )
     raise ArgumentError(f"the step of a prox must have shape {wanted}, got {tuple(step.shape)}")
 
 

@@ -22,6 +22,7 @@ M = oa.Space((2, 3), "float64", weighting=0.5)
 S = oa.Space((2, 2), "complex128", weighting=2.0)
 P = oa.Space(2, "float64", weighting=np.array([0.5, 2.0])) ** 2
 PC = oa.Space(2, "complex128") ** 2
+IMAGE = oa.Grid((2, 2), spacing=0.7, dtype="float64")
 Q = oa.Space(2, "float64", weighting=3.0) * oa.Space(1, "float64")
 DATA = np.array([1.0, 0.0, 2.5])
 SHIFT = np.array([0.3, -1.0, 2.0])
@@ -122,9 +123,13 @@ CASES = [
     Case("SquaredL2", lambda: fn.SquaredL2(W), smooth=W.random),
     Case("SquaredL2-weight", lambda: fn.SquaredL2(H, np.array([0.5, 3.0, 1.0])), smooth=H.random),
     Case("LeastSquares", lambda: fn.LeastSquares(W, SHIFT), smooth=W.random),
-    Case("LeastSquares-complex", lambda: fn.LeastSquares(C, Z, np.array([2.0, 0.3])), smooth=C.random),
+    Case(
+        "LeastSquares-complex", lambda: fn.LeastSquares(C, Z, np.array([2.0, 0.3])), smooth=C.random
+    ),
     Case("LeastSquares-number", lambda: fn.LeastSquares(H, 1.5), smooth=H.random),
-    Case("QuadraticForm", lambda: fn.QuadraticForm(form(), SHIFT, 0.4), smooth=W.random, tight=False),
+    Case(
+        "QuadraticForm", lambda: fn.QuadraticForm(form(), SHIFT, 0.4), smooth=W.random, tight=False
+    ),
     Case(
         "QuadraticForm-diagonal",
         lambda: fn.QuadraticForm(oa.Diagonal(np.array([1.0, 2.0, 0.5]), W)),
@@ -157,15 +162,25 @@ CASES = [
     Case("NonNegative", lambda: fn.NonNegative(W), members=positive(W)),
     Case("NonPositive", lambda: fn.Box(W, -np.inf, 0.0), members=lambda rng: -abs(W.random(rng))),
     Case("ZeroIndicator", lambda: fn.ZeroIndicator(C), members=lambda rng: C.zeros()),
-    Case("LInfinityBall", lambda: fn.LInfinityBall(W, 0.8), members=lambda rng: rng.uniform(-0.8, 0.8, 3)),
+    Case(
+        "LInfinityBall",
+        lambda: fn.LInfinityBall(W, 0.8),
+        members=lambda rng: rng.uniform(-0.8, 0.8, 3),
+    ),
     Case(
         "LInfinityBall-complex",
         lambda: fn.LInfinityBall(C, 0.8),
         members=lambda rng: 0.8 * rng.uniform(size=2) * np.exp(6j * rng.uniform(size=2)),
     ),
     Case("L1Ball", lambda: fn.L1Ball(W, 0.9), members=ball(lambda x: wsum(abs(x), W) / 0.9, W)),
-    Case("L1Ball-complex", lambda: fn.L1Ball(C, 0.9), members=ball(lambda x: wsum(abs(x), C) / 0.9, C)),
-    Case("L2Ball", lambda: fn.L2Ball(W, 1.1), members=ball(lambda x: wsum(x**2, W) ** 0.5 / 1.1, W)),
+    Case(
+        "L1Ball-complex",
+        lambda: fn.L1Ball(C, 0.9),
+        members=ball(lambda x: wsum(abs(x), C) / 0.9, C),
+    ),
+    Case(
+        "L2Ball", lambda: fn.L2Ball(W, 1.1), members=ball(lambda x: wsum(x**2, W) ** 0.5 / 1.1, W)
+    ),
     Case(
         "LpBall",
         lambda: fn.LpBall(W, 2.5, 1.1),
@@ -177,7 +192,9 @@ CASES = [
     Case(
         "GroupBall",
         lambda: fn.GroupBall(P, 0.7),
-        members=lambda rng: Blocks(0.7 * rng.uniform(size=2) * f(1.0 * np.arange(2)) for f in (np.cos, np.sin)),
+        members=lambda rng: Blocks(
+            0.7 * rng.uniform(size=2) * f(1.0 * np.arange(2)) for f in (np.cos, np.sin)
+        ),
     ),
     Case("NuclearNorm", lambda: fn.NuclearNorm(M)),
     Case("NuclearNorm-complex", lambda: fn.NuclearNorm(S)),
@@ -196,11 +213,20 @@ CASES = [
     # Expressions
     Case("Sum", lambda: fn.L1(W) + 0.5 * fn.SquaredL2(W) + fn.Constant(W, 1.0)),
     Case("Sum-box", lambda: fn.L1(W) + fn.NonNegative(W), members=positive(W)),
-    Case("Sum-smooth", lambda: fn.Huber(W, 0.5) + fn.LeastSquares(W, SHIFT), smooth=W.random, tight=False),
+    Case(
+        "Sum-smooth",
+        lambda: fn.Huber(W, 0.5) + fn.LeastSquares(W, SHIFT),
+        smooth=W.random,
+        tight=False,
+    ),
     Case("Scaled", lambda: 2.5 * fn.L1(W)),
     Case("Scaled-smooth", lambda: 2.5 * fn.Huber(W, 0.4), smooth=W.random),
     Case("Translated", lambda: fn.L1(W).translated(SHIFT)),
-    Case("Translated-ball", lambda: fn.L2Ball(W).translated(SHIFT), members=lambda rng: SHIFT + 0.3 * rng.uniform(size=3)),
+    Case(
+        "Translated-ball",
+        lambda: fn.L2Ball(W).translated(SHIFT),
+        members=lambda rng: SHIFT + 0.3 * rng.uniform(size=3),
+    ),
     Case("Perturbed", lambda: fn.L1(W).perturbed(1.5, SHIFT, 0.3)),
     Case("Perturbed-smooth", lambda: fn.Huber(C, 1.0).perturbed(0.5, Z, 0.3), smooth=C.random),
     Case("Composed-unitary", lambda: fn.L2(H).translated(SHIFT) @ orthogonal(), smooth=H.random),
@@ -221,7 +247,11 @@ CASES = [
     ),
     Case("Composed-weighted", lambda: fn.SquaredL2(W) @ form(), smooth=W.random, tight=False),
     Case("MoreauEnvelope", lambda: fn.LInfinity(W).moreau_envelope(0.6), smooth=W.random),
-    Case("MoreauEnvelope-KL", lambda: fn.KullbackLeibler(W, DATA).moreau_envelope(0.6), smooth=W.random),
+    Case(
+        "MoreauEnvelope-KL",
+        lambda: fn.KullbackLeibler(W, DATA).moreau_envelope(0.6),
+        smooth=W.random,
+    ),
     Case("SeparableSum", lambda: fn.SeparableSum(fn.L1(W), 2 * fn.LeastSquares(C, Z))),
     Case(
         "SeparableSum-smooth",
@@ -244,4 +274,13 @@ CASES = [
         "BregmanDistance-L1",
         lambda: fn.BregmanDistance(fn.L1(W), SHIFT, np.sign(SHIFT)),
     ),
+    # Found by iteration, to a tolerance that the brute-force search does not see
+    Case("TotalVariation", lambda: fn.TotalVariation(IMAGE, tolerance=1e-6)),
+    Case("TotalVariation-anisotropic", lambda: fn.TotalVariation(IMAGE, False, tolerance=1e-6)),
+    Case("TotalVariation-weighted", lambda: fn.TotalVariation(W, tolerance=1e-6)),
+    Case("TotalVariation-complex", lambda: fn.TotalVariation(C, tolerance=1e-6)),
 ]
+
+# Classes with tests of their own: the one takes too long for brute force, the other has no value to
+# minimise.
+TESTED_APART = {"TotalGeneralizedVariation": "test_variation.py", "Denoiser": "test_denoisers.py"}

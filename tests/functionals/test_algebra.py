@@ -8,7 +8,13 @@ from functionals.brute import pack
 
 import opalg as oa
 from opalg import functionals as fn
-from opalg.errors import ArgumentError, DtypeError, NonFiniteError, NotSupportedError, SpaceMismatchError
+from opalg.errors import (
+    ArgumentError,
+    DtypeError,
+    NonFiniteError,
+    NotSupportedError,
+    SpaceMismatchError,
+)
 
 grid = oa.Grid((4, 5), spacing=0.5)
 G = oa.Gradient(grid)
@@ -43,14 +49,44 @@ def test_precision_is_kept(dtype):
     space = oa.Grid((3, 4), spacing=0.3, dtype=dtype)
     real = dtype == "float32"
     x = space.random(seed=0)
-    functionals = [fn.L1(space), fn.L0(space), fn.L2(space), fn.LInfinity(space), fn.Lp(space, 1.5), fn.Huber(space, 0.3)]
-    functionals += [fn.ElasticNet(space, 0.2, 0.3), fn.SquaredL2(space), fn.LeastSquares(space, x), fn.L1Ball(space)]
-    functionals += [fn.L2Ball(space), fn.LInfinityBall(space), fn.NuclearNorm(space), fn.SpectralBall(space)]
-    functionals += [fn.LpBall(space, 3.0), fn.L2(space).translated(x), fn.L1(space).moreau_envelope(0.3)]
+    functionals = [
+        fn.L1(space),
+        fn.L0(space),
+        fn.L2(space),
+        fn.LInfinity(space),
+        fn.Lp(space, 1.5),
+        fn.Huber(space, 0.3),
+    ]
+    functionals += [
+        fn.ElasticNet(space, 0.2, 0.3),
+        fn.SquaredL2(space),
+        fn.LeastSquares(space, x),
+        fn.L1Ball(space),
+    ]
+    functionals += [
+        fn.L2Ball(space),
+        fn.LInfinityBall(space),
+        fn.NuclearNorm(space),
+        fn.SpectralBall(space),
+    ]
+    functionals += [
+        fn.LpBall(space, 3.0),
+        fn.L2(space).translated(x),
+        fn.L1(space).moreau_envelope(0.3),
+    ]
     if real:
         positive = abs(x)
-        functionals += [fn.KullbackLeibler(space, positive), fn.Entropy(space), fn.LogBarrier(space), fn.Box(space, 0, 1)]
-        functionals += [fn.KullbackLeiblerCrossEntropy(space, 0.5), fn.Simplex(space), fn.NonNegative(space)]
+        functionals += [
+            fn.KullbackLeibler(space, positive),
+            fn.Entropy(space),
+            fn.LogBarrier(space),
+            fn.Box(space, 0, 1),
+        ]
+        functionals += [
+            fn.KullbackLeiblerCrossEntropy(space, 0.5),
+            fn.Simplex(space),
+            fn.NonNegative(space),
+        ]
     for f in functionals:
         for step in (0.3, np.float64(0.3), np.array([0.2, 0.4])):
             batch = np.ndim(step) > 0
@@ -70,7 +106,20 @@ def _widened(f, space):
         return type(f)(space, f.p)
     if isinstance(f, fn.Huber):
         return fn.Huber(space, f.delta)
-    if isinstance(f, (fn.L1, fn.L2, fn.LInfinity, fn.L1Ball, fn.L2Ball, fn.NuclearNorm, fn.Entropy, fn.LogBarrier, fn.Simplex)):
+    if isinstance(
+        f,
+        (
+            fn.L1,
+            fn.L2,
+            fn.LInfinity,
+            fn.L1Ball,
+            fn.L2Ball,
+            fn.NuclearNorm,
+            fn.Entropy,
+            fn.LogBarrier,
+            fn.Simplex,
+        ),
+    ):
         return type(f)(space)
     return None
 
@@ -123,7 +172,9 @@ def test_values_of_expressions(rng):
     f, g = fn.L1(X), fn.L2(X)
     np.testing.assert_allclose((2 * f + g - 1.5)(x), 2 * abs(x).sum() + np.linalg.norm(x) - 1.5)
     np.testing.assert_allclose(f.translated(shift)(x), abs(x - shift).sum())
-    np.testing.assert_allclose(f.perturbed(3.0, shift, 1.0)(x), abs(x).sum() + 1.5 * x @ x + x @ shift + 1)
+    np.testing.assert_allclose(
+        f.perturbed(3.0, shift, 1.0)(x), abs(x).sum() + 1.5 * x @ x + x @ shift + 1
+    )
     A = oa.MatrixOperator(rng.standard_normal((3, 3)))
     np.testing.assert_allclose((f @ A)(x), abs(A(x)).sum())
     np.testing.assert_allclose((f / 2 - g)(x), abs(x).sum() / 2 - np.linalg.norm(x))
@@ -184,7 +235,14 @@ def test_nan_never_passes_for_a_member(case, f):
 
 
 def _sees_values(case):
-    return case.name not in {"Constant", "Composed-diagonal-zero", "PSDCone", "NuclearNorm", "NuclearNorm-complex", "SpectralBall"}
+    return case.name not in {
+        "Constant",
+        "Composed-diagonal-zero",
+        "PSDCone",
+        "NuclearNorm",
+        "NuclearNorm-complex",
+        "SpectralBall",
+    }
 
 
 test_nan_never_passes_for_a_member.needs = _sees_values
@@ -229,5 +287,7 @@ def test_functionals_work_in_strict_array_libraries():
         for step in (0.5, abs(space.random(seed=1)) + 0.1 if f.separable else 0.5):
             there = f.prox(step)(xp.asarray(values))
             np.testing.assert_allclose(np.asarray(there), f.prox(step)(values), rtol=1e-10)
-        np.testing.assert_allclose(float(f(xp.asarray(positive))), float(f(positive)), rtol=1e-10, atol=1e-30)
+        np.testing.assert_allclose(
+            float(f(xp.asarray(positive))), float(f(positive)), rtol=1e-10, atol=1e-30
+        )
         assert pack(space, np.asarray(there)).shape == (12,)

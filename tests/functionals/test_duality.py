@@ -37,7 +37,9 @@ def test_conjugate_is_the_supremum(case, f, rng):
         # <x, p> - f(x) attains its greatest value at u, and the conjugate says which it is.
         attained = (w * line * slope).sum() - float(f(u))
         np.testing.assert_allclose(value, attained, rtol=1e-7, atol=1e-7)
-        others = line + 10.0 ** rng.uniform(-4, 1.5, (500, 1)) * rng.standard_normal((500, line.size))
+        others = line + 10.0 ** rng.uniform(-4, 1.5, (500, 1)) * rng.standard_normal(
+            (500, line.size)
+        )
         with np.errstate(over="ignore"):
             values = (others * w * slope).sum(axis=-1) - f(unpack(f.domain, others))
         assert (values <= value + 1e-7 * (1 + abs(value))).all()
@@ -48,7 +50,7 @@ test_conjugate_is_the_supremum.needs = has_conjugate
 
 def test_conjugate_is_infinite_where_the_supremum_is(case, f, rng):
     """On the ray through a large slope a norm grows without bound below the pairing."""
-    u, p = dual_pair(f, rng)
+    _, p = dual_pair(f, rng)
     p = p * (50.0 / float(f.domain.norm(p)))
     assert float(f.convex_conjugate(p)) == np.inf
     w = weights(f.domain)
@@ -59,7 +61,9 @@ def test_conjugate_is_infinite_where_the_supremum_is(case, f, rng):
 
 
 NORMS = ("L1", "L2", "LInfinity", "Lp", "GroupL1", "NuclearNorm", "Huber")
-test_conjugate_is_infinite_where_the_supremum_is.needs = lambda case: case.name.split("-")[0] in NORMS
+test_conjugate_is_infinite_where_the_supremum_is.needs = lambda case: (
+    case.name.split("-")[0] in NORMS
+)
 
 
 @pytest.mark.parametrize("step", [0.4, 3.0])
@@ -112,8 +116,10 @@ def test_all_convex_classes_have_a_conjugate_value_or_say_why():
     assert without == WITHOUT_VALUE
 
 
-# Sums with a box have the infimal convolution of two support functions as conjugate; the quadratic form needs the
-# inverse of its matrix; the composition with a wide matrix is finite on a subspace only.
+# Sums with a box have the infimal convolution of two support functions as conjugate; the quadratic
+# form needs the inverse of its matrix; the compositions with
+# wide or singular operators, total variation among them, have conjugates that are finite on
+# subspaces only.
 WITHOUT_VALUE = {
     "QuadraticForm",
     "Sum-box",
@@ -121,6 +127,10 @@ WITHOUT_VALUE = {
     "Composed-weighted",
     "Composed-tight",
     "Composed-diagonal-zero",
+    "TotalVariation",
+    "TotalVariation-anisotropic",
+    "TotalVariation-weighted",
+    "TotalVariation-complex",
 }
 
 

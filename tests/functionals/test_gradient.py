@@ -47,7 +47,14 @@ def test_second_derivative(case, f, rng):
 
 
 test_second_derivative.needs = is_smooth
-WITHOUT_HESSIAN = {"Composed-unitary", "L2", "L2-product", "MoreauEnvelope", "MoreauEnvelope-KL", "InfimalConvolution"}
+WITHOUT_HESSIAN = {
+    "Composed-unitary",
+    "L2",
+    "L2-product",
+    "MoreauEnvelope",
+    "MoreauEnvelope-KL",
+    "InfimalConvolution",
+}
 
 
 def test_lipschitz_constant_holds_and_is_reached(case, f, rng):

@@ -53,7 +53,9 @@ def test_gradient_of_pytorch_is_the_weighted_gradient(case, f, rng):
     f(build(x, leaves)).backward()
     recorded = pack(f.domain, build(x, [leaf.grad.numpy() for leaf in leaves]))
     # PyTorch differentiates with respect to array entries, without the weights of the space.
-    np.testing.assert_allclose(recorded, weights(f.domain) * pack(f.domain, f.gradient(x)), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        recorded, weights(f.domain) * pack(f.domain, f.gradient(x)), rtol=1e-7, atol=1e-9
+    )
 
 
 test_gradient_of_pytorch_is_the_weighted_gradient.needs = (
@@ -71,12 +73,12 @@ def test_prox_is_differentiable(case, f, rng):
     assert torch.autograd.gradcheck(prox, leaves, eps=1e-7, atol=1e-4, rtol=1e-4)
 
 
-# Where singular values or eigenvalues meet, the derivative of their vectors does not exist; PyTorch then
-# gives no answer for the projection, though it has one almost everywhere.
-test_prox_is_differentiable.needs = (
-    lambda case: case.functional.proximable and case.functional.native and case.name not in MATRICES
+# Where singular values or eigenvalues meet, the derivative of their vectors does not exist; PyTorch
+# then gives no answer for the projection, though it has one almost everywhere.
+test_prox_is_differentiable.needs = lambda case: (
+    case.functional.proximable and case.functional.native and case.name not in MATRICES
 )
-MATRICES = {"NuclearNorm-complex", "PSDCone"}
+MATRICES = {"NuclearNorm-complex", "PSDCone", "TotalVariation-weighted"}
 
 
 def test_prox_without_a_derivative_refuses_to_lose_it():
@@ -89,7 +91,13 @@ def test_prox_without_a_derivative_refuses_to_lose_it():
 
 def test_derivatives_at_zero_are_not_nan():
     space = oa.Space(3, "float64")
-    for f in (fn.L1(space), fn.L2(space), fn.Huber(space, 1.0), fn.L2Ball(space), fn.KullbackLeibler(space, 0.0)):
+    for f in (
+        fn.L1(space),
+        fn.L2(space),
+        fn.Huber(space, 1.0),
+        fn.L2Ball(space),
+        fn.KullbackLeibler(space, 0.0),
+    ):
         x = torch.zeros(3, dtype=torch.float64, requires_grad=True)
         (f.prox(0.5)(x).sum() + f(x)).backward()
         assert bool(torch.isfinite(x.grad).all()), f
