@@ -386,8 +386,8 @@ def _positive_root(s: Array, product: Any) -> Array:
             square, xp.finfo(square.dtype).smallest_normal
         )  # no NaN in its derivative
     root = xp.sqrt(square)
-    far = xp.where(s < 0, s, -xp.ones_like(s))
-    return xp.where(s < 0, 2 * product / (root - far), (s + root) / 2)
+    other = xp.maximum((root - s) / 2, float(np.finfo(np.float32).tiny))
+    return xp.where(s < 0, product / other, (s + root) / 2)
 
 
 def _nonzero(x: Array, data: Any) -> Array:

@@ -135,10 +135,13 @@ def modulus(*parts: Array) -> Array:
     if len(parts) == 1:
         return xp.abs(parts[0])
     square = _real_product(parts[0], parts[0])
+    if xp is np:
+        for part in parts[1:]:
+            square += _real_product(part, part)
+        return np.sqrt(square, out=square)
     for part in parts[1:]:
         square = square + _real_product(part, part)
-    if xp is not np:
-        square = xp.maximum(square, xp.finfo(square.dtype).smallest_normal)
+    square = xp.maximum(square, xp.finfo(square.dtype).smallest_normal)
     return xp.sqrt(square)
 
 

@@ -212,6 +212,14 @@ CASES = [
     ),
     # Expressions
     Case("Sum", lambda: fn.L1(W) + 0.5 * fn.SquaredL2(W) + fn.Constant(W, 1.0)),
+    Case(
+        "Sum-translated",
+        lambda: (
+            fn.L1(W)
+            + fn.SquaredL2(W).translated(SHIFT)
+            + fn.LeastSquares(W, DATA).translated(SHIFT)
+        ),
+    ),
     Case("Sum-box", lambda: fn.L1(W) + fn.NonNegative(W), members=positive(W)),
     Case(
         "Sum-smooth",
