@@ -144,7 +144,9 @@ class ScipyOperator(LinearOperator):
         source, target = (self.range, self.domain) if back else (self.domain, self.range)
         batch = source.batch_shape(x)
         vectors = flatten(x, source)
-        if batch:
+        if 0 in batch:  # foreign operators may refuse a matrix without columns
+            found = np.zeros((0, target.size))
+        elif batch:
             found = many(vectors.reshape(math.prod(batch), source.size).T).T
         else:
             found = one(vectors)

@@ -257,14 +257,16 @@ class _Sparse:
         key = (adjoint, x.device, x.dtype)
         if key not in self._on_device:
             matrix = self.adjoint if adjoint else self.matrix
-            self._on_device[key] = torch.sparse_csr_tensor(
-                torch.from_numpy(matrix.indptr.astype("int64")),
-                torch.from_numpy(matrix.indices.astype("int64")),
-                torch.from_numpy(matrix.data),
+            # PyTorch calls its CSR form unfinished in a warning; coordinates it does not.
+            entries = matrix.tocoo()
+            self._on_device[key] = torch.sparse_coo_tensor(
+                torch.from_numpy(np.stack([entries.row, entries.col]).astype("int64")),
+                torch.from_numpy(entries.data),
                 size=matrix.shape,
                 dtype=x.dtype,
                 device=x.device,
-            )
+                check_invariants=True,
+            ).coalesce()
         columns = x.reshape(-1, x.shape[-1]).T
         return (self._on_device[key] @ columns).T.reshape(*x.shape[:-1], -1)
 

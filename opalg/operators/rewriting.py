@@ -266,8 +266,8 @@ def weigh(operator: LinearOperator) -> LinearOperator:
     with rewriting(True):
         if isinstance(before, float) and isinstance(after, float):
             return scale(before * after, operator.H)
-        left = after if isinstance(after, LinearOperator) else Scaling(operator.domain, after)
-        right = before if isinstance(before, LinearOperator) else Scaling(operator.range, before)
+        left = after if isinstance(after, LinearOperator) else _scaling(operator.domain, after)
+        right = before if isinstance(before, LinearOperator) else _scaling(operator.range, before)
         return left @ operator.H @ right
 
 

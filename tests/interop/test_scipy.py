@@ -100,3 +100,11 @@ def test_errors() -> None:
     without = LinearOperator((3, 3), matvec=lambda v: v, dtype=np.float64)
     with pytest.raises(NotSupportedError, match="rmatvec"):
         oa.from_scipy(without).H(np.ones(3))
+
+
+def test_an_empty_batch_never_reaches_the_foreign_operator():
+    def refuse(columns):
+        raise AssertionError("called without columns")
+
+    foreign = LinearOperator((2, 3), matvec=refuse, matmat=refuse, dtype=np.float64)
+    assert oa.from_scipy(foreign)(np.empty((0, 3))).shape == (0, 2)

@@ -372,3 +372,9 @@ def test_a_norm_that_cannot_be_is_refused():
     """Collatz and Wielandt's bounds cross if transpose and values do not belong together."""
     with pytest.raises(OpalgError, match="cannot be bounded.*check_operator"):
         _WronglyTransposed().norm_bounds()
+
+
+def test_adjoint_with_array_weights_on_one_side_has_no_factor_one():
+    A = oa.MatrixOperator(np.ones((3, 3)), X, W)
+    assert str(A.adjoint) == "MatrixOperator.H @ Diagonal"
+    assert A.adjoint.adjoint is A
