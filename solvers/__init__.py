@@ -1,7 +1,9 @@
 """Iterative reconstruction: solvers that are operators, rules that stop them, callbacks that watch."""
 
 from opalg.solvers.callbacks import History, ProgressBar
+from opalg.solvers.comparison import compare
 from opalg.solvers.krylov import CG, CGLS
+from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.solver import Result, Solver
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
@@ -15,10 +17,18 @@ from opalg.solvers.stopping import (
 )
 
 __all__ = [
+    # Stationary and row action
+    "Landweber",
+    "SIRT",
+    "OSSIRT",
+    "OSSART",
+    "SART",
+    "Kaczmarz",
+    "Cimmino",
+    # Krylov
     "CG",
     "CGLS",
-    "SIRT",
-    "Landweber",
+    # The protocol
     "Result",
     "Solver",
     "State",
@@ -30,4 +40,5 @@ __all__ = [
     "Rule",
     "History",
     "ProgressBar",
+    "compare",
 ]

@@ -51,11 +51,13 @@ def test_import_is_quick() -> None:
 
 HEAVY = {
     "astra": "a peer",
+    "click": "needed by the opalg command",
     "cupy": "found in sys.modules when the caller uses it",
     "h5py": "needed by one example",
     "matplotlib": "needed when something is shown",
     "opalg.engines._cpu": "the compiled engine is loaded by the first projection",
     "pandas": "needed by one export",
+    "plotly": "needed by one export",
     "pycuda": "an extra",
     "scipy.optimize": "not needed",
     "scipy.sparse.linalg": "takes longer than the rest of the import",
@@ -200,4 +202,5 @@ def test_kernel_sources_and_type_marker_are_installed() -> None:
 
 def test_extras_are_those_that_messages_name() -> None:
     extras = set(importlib.metadata.metadata("opalg").get_all("Provides-Extra"))
-    assert extras == {"torch", "cuda", "dev", "docs", "peers", "examples"}
+    users = {"torch", "cuda", "wavelets", "nufft", "tables", "report", "examples"}
+    assert extras == users | {"dev", "docs", "peers"}
