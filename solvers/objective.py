@@ -35,7 +35,15 @@ from opalg.solvers.state import State
 from opalg.solvers.vectors import number
 from opalg.spaces import Blocks
 
-__all__ = ["Objective", "ObjectiveSolver", "Parts", "as_functional", "squared_norm", "take_apart"]
+__all__ = [
+    "Objective",
+    "ObjectiveSolver",
+    "Parts",
+    "as_functional",
+    "is_smooth",
+    "squared_norm",
+    "take_apart",
+]
 
 _SAFETY = 1.1  # on a norm that is only estimated: power sequences come within a few percent
 
@@ -102,7 +110,7 @@ def take_apart(
     total: Functional | None = None
     terms = [] if regularizer is None else regularizer.terms()
     # What only a proximal map can handle has the first claim on it.
-    for term in sorted(terms, key=lambda term: _is_smooth(term, lipschitz)):
+    for term in sorted(terms, key=lambda term: is_smooth(term, lipschitz)):
         own = as_functional(term)
         if proximable and own.proximable:
             joint = own if total is None else total + own
@@ -112,7 +120,7 @@ def take_apart(
         if composed and _is_composed(term):
             K = Identity(term.functional.domain) if term.operator is None else term.operator
             second.append(Term(term.scale, term.functional, K))
-        elif smooth and _is_smooth(term, lipschitz):
+        elif smooth and is_smooth(term, lipschitz):
             first.append(term)
         else:
             raise NotSupportedError(_refusal(term, solver, total))
@@ -137,7 +145,8 @@ def squared_norm(operator: Operator) -> float:
     return float(_SAFETY**2 * product.norm())
 
 
-def _is_smooth(term: Term, lipschitz: bool) -> bool:
+def is_smooth(term: Term, lipschitz: bool) -> bool:
+    """Whether a term has a gradient, with a known Lipschitz constant if that is asked for."""
     f, K = term.functional, term.operator
     if not f.differentiable:
         return False
@@ -171,9 +180,9 @@ def _refusal(term: Term, solver: str, total: Functional | None) -> str:
         )
     if _is_composed(term):
         return f"{have}, whose proximal map is known before the operator only; {_ABLE['composed']} take it"
-    if _is_smooth(term, lipschitz=True):
+    if is_smooth(term, lipschitz=True):
         return f"{have}, which has a gradient but no proximal map; {_ABLE['smooth']} take it"
-    if _is_smooth(term, lipschitz=False):
+    if is_smooth(term, lipschitz=False):
         return (
             f"{have}, whose gradient has no known Lipschitz constant; LBFGS, NonlinearCG and "
             "GradientDescent(step_size='armijo') search their steps and take it"
