@@ -1,33 +1,185 @@
-"""Stationary iterations: each step adds a fixed linear function of the residual."""
+"""Stationary iterations: each step adds a fixed linear function of the residual.
+
+They are one iteration, over one subset of the equations after the other,
+
+    x  <-  P(x + relaxation C_i A_i.H R_i (y_i - A_i(x))) ,
+
+with weights ``R`` of rows and ``C`` of columns and a projection ``P`` onto bounds. Landweber has neither
+weights nor subsets, SIRT divides by row and column sums; SART, Kaczmarz and Cimmino are in
+`opalg.solvers.row_action`.
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from opalg.arrays import Array, as_numpy, is_array, namespace
 from opalg.errors import AccuracyWarning, ArgumentError
+from opalg.operators import LinearOperator
 from opalg.solvers.solver import Schedule, Solver
 from opalg.solvers.state import State
+from opalg.solvers.subsets import Subset, split
 from opalg.solvers.vectors import clip, in_inference_mode, length, multiply, parts, plain
 from opalg.spaces import Blocks
 
-__all__ = ["SIRT", "Landweber"]
+__all__ = ["SIRT", "Landweber", "Stationary", "Weights", "reciprocal", "schedule_numbers"]
 
 _SAFETY = 1.1  # on a norm that is only estimated: power sequences come within a few percent
 
 
-class Landweber(Solver):
+class Weights(NamedTuple):
+    """The weights of the subsets; None stands for ones."""
+
+    rows: tuple[Array | None, ...]
+    """One per subset, an element of its range."""
+    columns: Array | None
+    """For all subsets."""
+
+
+class Stationary(Solver):
+    """Base of the family: a subclass says which subsets, weights and relaxation.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+    iterations : int, default 100
+    minimum, maximum : float, optional
+        Bounds for the values of ``x``, kept after every update.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+    records: ClassVar[tuple[str, ...]] = ("residual", "running_residual")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        if any(math.isnan(bound) for bound in bounds) or bounds != sorted(bounds):
+            raise ArgumentError(
+                f"minimum must not exceed maximum, got minimum={self.minimum!r}, "
+                f"maximum={self.maximum!r}"
+            )
+        if bounds and self.operator.domain.is_complex:
+            raise ArgumentError("minimum and maximum are for real spaces; leave them out")
+
+    # What subclasses choose
+
+    _subset_count: int | None = 1
+
+    def _order(self, iteration: int) -> list[int]:
+        """The subsets in the order of their turns."""
+        return list(range(len(self._subsets)))
+
+    def _variables(self) -> dict[str, Any]:
+        """What else the state carries."""
+        return {}
+
+    def _relaxation(self, state: State) -> Any:
+        """The factor of this step."""
+        raise NotImplementedError
+
+    def _make_weights(self, like: Array) -> Weights:
+        """Weights in the library and on the device of ``like``."""
+        return Weights((None,) * len(self._subsets), None)
+
+    # The iteration
+
+    def initial(self, y: Array, x: Array | None = None) -> State:
+        """``x``; with one subset also its residual ``r = y - A(x)``, which costs nothing at zero."""
+        self._weights(y)  # made here, so that an error comes before the work
+        variables = self._variables()
+        if len(self._subsets) > 1:
+            return self.start(y, x, **variables)
+        Y = self.operator.range
+        r = y if x is None else Y.lincomb(1, y, -1, self.operator(x))
+        return self.start(y, x, r=r, residual=length(plain(Y), r), **variables)
+
+    def step(self, state: State, y: Array) -> State:
+        """One pass over the subsets, each of which changes ``x``."""
+        if len(self._subsets) > 1:
+            return self._pass(state, y)
+        A, Y = self.operator, self.operator.range
+        weights, relaxation = self._weights(y), self._relaxation(state)
+        x = self._update(state, 0, state.x, state.r, y, weights, relaxation)
+        # The residual at the new x, so that stop rules judge the iterate that is there.
+        r = A(x, out=state.buffer("r", Y))
+        r = Y.lincomb(1, y, -1, r, out=state.buffer("r", Y))
+        return state.advance(x=x, r=r, residual=length(plain(Y), r))
+
+    def _pass(self, state: State, y: Array) -> State:
+        data = state.keep("subsets", y, lambda y: [subset.cut(y) for subset in self._subsets])
+        weights, relaxation = self._weights(y), self._relaxation(state)
+        x, square = state.x, 0.0
+        for i in self._order(state.iteration):
+            subset, name = self._subsets[i], self._names[i]
+            Y = subset.operator.range
+            r = subset.operator(x, out=state.buffer(name, Y))
+            r = Y.lincomb(1, data[i], -1, r, out=state.buffer(name, Y))
+            square = square + length(plain(Y), r) ** 2
+            x = self._update(state, i, x, r, y, weights, relaxation)
+        return state.advance(x=x, running_residual=square**0.5)
+
+    def _update(
+        self, state: State, i: int, x: Array, r: Array, y: Array, weights: Weights, relaxation: Any
+    ) -> Array:
+        """``x`` after the turn of subset ``i`` with residual ``r``, which is overwritten."""
+        X, part, name = self.operator.domain, self._subsets[i].operator, self._names[i]
+        R, C = weights.rows[i], weights.columns
+        if R is not None:
+            r = multiply(r, R, state.buffer(name, part.range))
+        g = part.H(r, out=state.buffer("g", X))
+        C = self._columns(state, i, y) if C is None else C
+        if C is not None:
+            g = multiply(g, C, state.buffer("g", X))
+        x = X.lincomb(1, x, relaxation, g, out=state.buffer("x", X))
+        if self.minimum is not None or self.maximum is not None:
+            x = clip(x, self.minimum, self.maximum, state.buffer("x", X))
+        return x
+
+    def _columns(self, state: State, i: int, y: Array) -> Array | None:
+        """Weights of columns that differ from subset to subset."""
+        return None
+
+    # What is made once
+
+    @cached_property
+    def _subsets(self) -> tuple[Subset, ...]:
+        return split(self.operator, self._subset_count, type(self).__name__)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        many = len(self._subsets) > 1
+        return [f"r {subset.name}" if many else "r" for subset in self._subsets]
+
+    def _weights(self, like: Array) -> Weights:
+        first = parts(like)[0]
+        if self.trainable:
+            return self._make_weights(first)
+        place = (type(first), getattr(first, "device", None), in_inference_mode(first))
+        if place not in self._known_weights:
+            self._known_weights[place] = self._make_weights(first)
+        return self._known_weights[place]
+
+    @cached_property
+    def _known_weights(self) -> dict[Any, Weights]:
+        return {}
+
+
+class Landweber(Stationary):
     """Landweber's iteration, gradient descent for ``|A(x) - y|^2 / 2``: ``x += step A.H(y - A(x))``.
 
     Parameters
     ----------
     operator : LinearOperator
     iterations : int, default 100
+    minimum, maximum : float, optional
+        Bounds for the values of ``x``, kept after every step (projected Landweber).
     step_size : float, sequence or callable, optional
         ``1 / upper ** 2`` by default, where ``upper`` is the certified bound in ``operator.norm_bounds()``
         (where there is none, 1.1 times the estimate). A sequence has one value per step; a callable is
@@ -46,9 +198,10 @@ class Landweber(Solver):
 
     Notes
     -----
-    Converges for ``0 < step < 2 / |A|^2`` from x = 0 to the solution of least squares of smallest norm, the
-    error along a singular vector with value s falling by ``|1 - step s^2|`` per iteration. Stopped
-    early it damps the small singular values.
+    Converges for ``0 < step < 2 / |A|^2`` from x = 0 to the solution of least squares of smallest norm,
+    the error along a singular vector with value s falling by ``|1 - step s^2|`` per iteration. Stopped
+    early it damps the small singular values. With bounds it converges to a least squares solution that
+    keeps them.
 
     Memory beyond the data: 2 volumes and 1 sinogram (the norm, measured once per operator, takes more for
     a moment). Cost per iteration: one application and one transpose. ``residual`` is that of the
@@ -70,56 +223,63 @@ class Landweber(Solver):
 
     step_size: Schedule | None = None
 
-    def initial(self, y: Array, x: Array | None = None) -> State:
-        """``x`` and its residual ``r = y - A(x)``; the step size, if it is to be found."""
-        step_size = self._default_step() if self.step_size is None else None
-        if self.step_size is not None:
-            self._check_steps()
-        return _with_residual(self, y, x, **({} if step_size is None else {"step_size": step_size}))
+    _step_name = "step_size"
 
-    def step(self, state: State, y: Array) -> State:
-        """``x += step * A.H(r)``, then ``r = y - A(x)``."""
-        A, X = self.operator, self.operator.domain
-        step = state.step_size if self.step_size is None else state.value(self.step_size)
-        g = A.H(state.r, out=state.buffer("g", X))
-        x = X.lincomb(1, state.x, step, g, out=state.buffer("x", X))
-        return _advance_with_residual(self, state, x, y)
+    def _variables(self) -> dict[str, Any]:
+        """The step size, if it is to be found."""
+        if self._schedule is None:
+            return {"step_size": self._default_step()}
+        self._check_steps()
+        return {}
+
+    @property
+    def _schedule(self) -> Any:
+        return getattr(self, self._step_name)
+
+    @property
+    def _weighted_operator(self) -> LinearOperator:
+        """Whose norm limits the step."""
+        return self.operator
+
+    def _relaxation(self, state: State) -> Any:
+        return state.step_size if self._schedule is None else state.value(self._schedule)
 
     def _default_step(self) -> float:
-        upper = self.operator.norm_bounds().upper
+        upper = self._weighted_operator.norm_bounds().upper
         if not math.isfinite(upper):
-            upper = _SAFETY * self.operator.norm()
+            upper = _SAFETY * self._weighted_operator.norm()
         return 1 / upper**2 if upper else 1.0
 
     def _check_steps(self) -> None:
-        steps = _numbers(self.step_size)
+        name, word = type(self).__name__, self._step_name.replace("_", " ")
+        steps = schedule_numbers(self._schedule)
         if not all(math.isfinite(step) and step > 0 for step in steps):
             raise ArgumentError(
-                f"the step size of Landweber must be positive and finite, got {self.step_size!r:.80}"
+                f"the {word} of {name} must be positive and finite, got {self._schedule!r:.80}"
             )
         if not steps:
             return
-        lower, upper = self.operator.norm_bounds()
+        lower, upper = self._weighted_operator.norm_bounds()
         longest = max(steps)
         if lower > 0 and longest >= 2 / lower**2:
             raise ArgumentError(
-                f"the step size {longest:g} of Landweber is too long: it must be below 2 / |A|^2 <= "
+                f"the {word} {longest:g} of {name} is too long: it must be below 2 / |A|^2 <= "
                 f"{2 / lower**2:g}; leave it out for 1 / |A|^2"
             )
         if longest >= 2 / upper**2:
             warnings.warn(
-                f"Landweber may diverge: its step size {longest:g} must be below 2 / |A|^2, which lies "
+                f"{name} may diverge: its {word} {longest:g} must be below 2 / |A|^2, which lies "
                 f"between {2 / upper**2:g} and {2 / lower**2 if lower else math.inf:g}",
                 AccuracyWarning,
                 stacklevel=6,
             )
 
 
-class SIRT(Solver):
+class SIRT(Stationary):
     """Simultaneous iterative reconstruction technique: ``x += relaxation C A.H(R (y - A(x)))``.
 
-    ``R`` and ``C`` divide by the row sums ``A(1)`` and the column sums ``A.H(1)``. Rows and columns that sum
-    to zero (rays that miss the volume, voxels that no ray hits) have weight zero: such voxels keep
+    ``R`` and ``C`` divide by the row sums ``A(1)`` and the column sums ``A.H(1)``. Rows and columns that
+    sum to zero (rays that miss the volume, voxels that no ray hits) have weight zero: such voxels keep
     their value.
 
     Parameters
@@ -169,85 +329,36 @@ class SIRT(Solver):
     """
 
     relaxation: Schedule = 1.0
-    minimum: float | None = None
-    maximum: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(0 < value < 2 for value in _numbers(self.relaxation)):
+        name = type(self).__name__
+        if not all(0 < value < 2 for value in schedule_numbers(self.relaxation)):
             raise ArgumentError(
-                f"the relaxation of SIRT must lie between 0 and 2, got {self.relaxation!r:.80}"
-            )
-        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
-        if any(math.isnan(bound) for bound in bounds) or bounds != sorted(bounds):
-            raise ArgumentError(
-                f"minimum must not exceed maximum, got minimum={self.minimum!r}, "
-                f"maximum={self.maximum!r}"
+                f"the relaxation of {name} must lie between 0 and 2, got {self.relaxation!r:.80}"
             )
         if self.operator.domain.is_complex or self.operator.range.is_complex:
-            raise ArgumentError("SIRT is for real spaces; use Landweber or CGLS for complex ones")
+            raise ArgumentError(
+                f"{name} is for real spaces; use Landweber or CGLS for complex ones"
+            )
         if not (self.operator.nonnegative or self.operator.trainable):
             warnings.warn(
-                f"SIRT converges for operators with non-negative entries; {self.operator} does not say that "
-                "it is one (nonnegative = True in its class does)",
+                f"{name} converges for operators with non-negative entries; {self.operator} does not say "
+                "that it is one (nonnegative = True in its class does)",
                 AccuracyWarning,
                 stacklevel=4,
             )
 
-    def initial(self, y: Array, x: Array | None = None) -> State:
-        """``x`` and its residual ``r = y - A(x)``."""
-        self._weights(y)  # made here, so that an error comes before the work
-        return _with_residual(self, y, x)
+    def _relaxation(self, state: State) -> Any:
+        return state.value(self.relaxation)
 
-    def step(self, state: State, y: Array) -> State:
-        """``x += relaxation * C A.H(R r)``, forced between the bounds, then ``r = y - A(x)``."""
-        A, X, Y = self.operator, self.operator.domain, self.operator.range
-        R, C = self._weights(y)
-        weighted = multiply(state.r, R, state.buffer("r", Y))
-        g = A.H(weighted, out=state.buffer("g", X))
-        g = multiply(g, C, state.buffer("g", X))
-        relaxation = state.value(self.relaxation)
-        x = X.lincomb(1, state.x, relaxation, g, out=state.buffer("x", X))
-        if self.minimum is not None or self.maximum is not None:
-            x = clip(x, self.minimum, self.maximum, state.buffer("x", X))
-        return _advance_with_residual(self, state, x, y)
-
-    def _weights(self, y: Array) -> tuple[Array, Array]:
-        """``R`` and ``C`` in the library and on the device of the data."""
-        first = parts(y)[0]
-        if self.trainable:
-            return self._make_weights(first)
-        place = (type(first), getattr(first, "device", None), in_inference_mode(first))
-        if place not in self._known_weights:
-            self._known_weights[place] = self._make_weights(first)
-        return self._known_weights[place]
-
-    @cached_property
-    def _known_weights(self) -> dict[Any, tuple[Array, Array]]:
-        return {}
-
-    def _make_weights(self, like: Array) -> tuple[Array, Array]:
+    def _make_weights(self, like: Array) -> Weights:
         A = self.operator
-        rows = _reciprocal(A(A.domain.ones(like=like)), f"a row of {A}")
-        return rows, _reciprocal(A.H(A.range.ones(like=like)), f"a column of {A}")
+        rows = reciprocal(A(A.domain.ones(like=like)), f"a row of {A}")
+        return Weights((rows,), reciprocal(A.H(A.range.ones(like=like)), f"a column of {A}"))
 
 
-def _with_residual(solver: Solver, y: Array, x: Array | None, **variables: Any) -> State:
-    """The state at ``x`` with ``r = y - A(x)``, which costs nothing at zero."""
-    Y = solver.operator.range
-    r = y if x is None else Y.lincomb(1, y, -1, solver.operator(x))
-    return solver.start(y, x, r=r, residual=length(plain(Y), r), **variables)
-
-
-def _advance_with_residual(solver: Solver, state: State, x: Array, y: Array) -> State:
-    """The state at a new ``x`` with its residual, so that stop rules judge the iterate that is there."""
-    Y = solver.operator.range
-    r = solver.operator(x, out=state.buffer("r", Y))
-    r = Y.lincomb(1, y, -1, r, out=state.buffer("r", Y))
-    return state.advance(x=x, r=r, residual=length(plain(Y), r))
-
-
-def _numbers(schedule: Any) -> list[float]:
+def schedule_numbers(schedule: Any) -> list[float]:
     """The numbers in a schedule that are known before it runs."""
     if is_array(schedule):
         return [float(value) for value in np.ravel(as_numpy(schedule))]
@@ -255,22 +366,27 @@ def _numbers(schedule: Any) -> list[float]:
     return [float(value) for value in values if isinstance(value, (int, float, np.number))]
 
 
-def _reciprocal(sums: Array, what: str) -> Array:
-    """``1 / sums``, zero where a sum is zero to rounding, in the memory of ``sums`` where possible."""
+def reciprocal(sums: Array, what: str) -> Array:
+    """``1 / sums``, zero where a sum is zero to rounding, in the memory of ``sums`` where possible.
+
+    Raises
+    ------
+    ArgumentError
+        If ``what`` has a negative sum.
+    """
     if isinstance(sums, Blocks):
-        return Blocks(_reciprocal(part, what) for part in sums)
+        return Blocks(reciprocal(part, what) for part in sums)
     values = as_numpy(sums)
-    top = float(abs(values).max())
+    top = max(float(values.max()), -float(values.min()))
     nothing = top * float(np.finfo(values.dtype).eps)
     if float(values.min()) < -nothing:
         raise ArgumentError(
-            f"SIRT needs an operator with non-negative entries, but {what} sums to {values.min():g}"
+            f"an operator with non-negative entries is needed, but {what} sums to {values.min():g}"
         )
     if isinstance(sums, np.ndarray):
         seen = sums > nothing
         np.divide(1, sums, out=sums, where=seen)
-        sums[~seen] = 0
-        return sums
+        return np.multiply(sums, seen, out=sums)
     xp = namespace(sums)
     seen = sums > nothing
     divisor = xp.where(seen, sums, xp.ones_like(sums))

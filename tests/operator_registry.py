@@ -391,6 +391,24 @@ def sirt() -> Instances:
     yield "box", solvers.SIRT(projector("float64"), iterations=2, minimum=0.0)
 
 
+@instances("OSSIRT", "OSSART")
+def ordered_subsets() -> Instances:
+    yield "OSSIRT", solvers.OSSIRT(projector("float64"), iterations=2, subsets=3)
+    yield "OSSART", solvers.OSSART(projector("float64"), iterations=2, subsets=2, minimum=0.0)
+
+
+@instances("SART")
+def sart() -> Instances:
+    yield "double", solvers.SART(projector("float64"), iterations=2)
+
+
+@instances("Kaczmarz", "Cimmino")
+def rows() -> Instances:
+    matrix = oa.MatrixOperator(array(5, 20), GRID, oa.Space(5, "float64"))
+    yield "Kaczmarz", solvers.Kaczmarz(matrix, iterations=2)
+    yield "Cimmino", solvers.Cimmino(matrix, iterations=2)
+
+
 @instances("CG")
 def cg() -> Instances:
     yield (

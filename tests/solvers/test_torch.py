@@ -28,6 +28,9 @@ SOLVERS = {
     "Landweber": solvers.Landweber,
     "SIRT": lambda A, **kw: solvers.SIRT(A, relaxation=1.3, **kw),
     "SIRT with bounds": lambda A, **kw: solvers.SIRT(A, minimum=0.0, maximum=0.5, **kw),
+    "OSSART": lambda A, **kw: solvers.OSSART(A, subsets=3, **kw),
+    "OSSIRT": lambda A, **kw: solvers.OSSIRT(A, subsets=3, **kw),
+    "Cimmino": lambda A, **kw: solvers.Cimmino(A, row_norms=A.range.ones(), **kw),
     "CGLS": solvers.CGLS,
     "CG": lambda A, **kw: solvers.CG(A.gram + 0.1 * oa.Identity(A.domain), **kw),
 }
