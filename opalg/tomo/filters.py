@@ -16,7 +16,7 @@ from opalg.operators import LinearOperator
 from opalg.operators.norms import Bounds, refined
 from opalg.operators.operator import Cost
 from opalg.spaces import Space
-from opalg.tomo.geometry import FloatArray
+from opalg.tomo.frames import FloatArray
 
 __all__ = ["WINDOWS", "RampFilter"]
 

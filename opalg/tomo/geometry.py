@@ -10,27 +10,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from opalg.arrays import as_numpy, is_array
+from opalg.arrays import short_repr
 from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
-from opalg.spaces import Space
-from opalg.spaces.space import as_shape
+from opalg.spaces import Grid, Space
+from opalg.tomo.angles import angle_weights
+from opalg.tomo.drawing import draw
+from opalg.tomo.frames import FloatArray, Frames, frozen, units
+from opalg.tomo.indexing import as_detector, chosen_pixels, keep_axis, one_per_axis, short
+from opalg.tomo.serialisation import read, write
 from opalg.values import Value
 
-__all__ = ["Geometry", "as_angles"]
-
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+__all__ = ["Geometry"]
 
 
 class Geometry(Value):
-    """Base class of geometries: a set of views and a flat detector of equal pixels.
+    """Base class of geometries: a set of views, and a detector of equal pixels in each.
 
-    A subclass stores its own arguments, calls ``super().__init__`` and writes `rays`, `view_weights` and
-    ``_replace``; slicing, shifting, coordinates and spaces are done here.
+    Every geometry knows its `frames`, the position of source and detector in each view. A *regular*
+    geometry, in which a rigid source and detector turn about the z axis, is described by a few numbers;
+    any other by its vectors. Two geometries of one class are equal if their frames are.
+
+    A subclass stores the arguments of its regular form, calls ``super().__init__`` and writes
+    ``_regular_frames`` and ``_numbers``; slicing, shifting, coordinates and spaces are done here.
 
     Parameters
     ----------
@@ -44,10 +50,13 @@ class Geometry(Value):
         Position of the detector's centre; a single number is that of u.
     """
 
+    _period: ClassVar[float] = 2 * math.pi  # after which views repeat
+
     angles: FloatArray
     detector_shape: tuple[int, ...]
     pitch: tuple[float, ...]
     offset: tuple[float, ...]
+    regular: bool
 
     def __init__(
         self,
@@ -57,14 +66,106 @@ class Geometry(Value):
         offset: float | Sequence[float],
     ) -> None:
         self.angles = angles
-        self.detector_shape = as_shape(detector, "detector")
-        if len(self.detector_shape) > 2:
-            raise ArgumentError(f"detector must be u or (v, u) pixels, got {detector!r}")
+        self.regular = True
+        self.detector_shape = as_detector(detector)
         axes = self.detector_axes
-        self.pitch = _numbers(pitch, axes, "pitch", [pitch] * len(axes))
-        self.offset = _numbers(offset, axes, "offset", [*[0.0] * (len(axes) - 1), offset])
+        self.pitch = one_per_axis(pitch, axes, "pitch", [pitch] * len(axes))
+        self.offset = one_per_axis(offset, axes, "offset", [*[0.0] * (len(axes) - 1), offset])
         if min(self.pitch) <= 0:
             raise ArgumentError(f"pitch must be positive, got {pitch!r}")
+
+    def _keep_arguments(self, angles: Any) -> None:
+        """Keep the arguments in their final form: an array of the caller may change later."""
+        counted = isinstance(angles, (int, np.integer))
+        kept: dict[str, Any] = {
+            "angles": int(angles) if counted else self.angles,
+            "detector": short(self.detector_shape),
+            "pitch": short(self.pitch),
+            **self._numbers(),
+        }
+        if any(self.offset):
+            kept["offset"] = short(self.offset) if self.ndim == 2 else self.offset
+        self.__dict__["_arguments"] = ((), kept)
+
+    # The two forms
+
+    def _numbers(self) -> dict[str, Any]:
+        """Further arguments of the regular form, by name."""
+        return {}
+
+    def _regular_frames(self) -> Frames:
+        raise NotImplementedError
+
+    @cached_property
+    def frames(self) -> Frames:
+        """Position of source and detector in every view."""
+        frames = self._regular_frames()
+        return frames._with(**frames.arrays)
+
+    @classmethod
+    def _of_frames(cls, frames: Frames, detector: tuple[int, ...]) -> Self:
+        """A geometry that is described by its vectors."""
+        self = object.__new__(cls)
+        parts = self.__dict__
+        parts["frames"] = frames._with(**frames.arrays)
+        parts["regular"] = False
+        parts["detector_shape"] = tuple(detector)
+        parts["angles"] = frozen(frames.angles)
+        steps = [s for s in (frames.v_steps, frames.u_steps) if s is not None]
+        parts["pitch"] = tuple(float(np.linalg.norm(s, axis=1).mean()) for s in steps)
+        parts["offset"] = (0.0,) * len(steps)
+        parts["_arguments"] = ((), {})
+        return self
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.detector_shape, self.frames.key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.regular:
+            return super().__reduce__()
+        return _rebuild, (type(self), self.frames, self.detector_shape)
+
+    def __repr__(self) -> str:
+        if self.regular:
+            return super().__repr__()
+        frames = self.frames
+        vectors = {
+            "direction" if frames.parallel else "source": frames.origins,
+            "detector_centre": frames.centres,
+            "v_step": frames.v_steps,
+            "u_step": frames.u_steps,
+            "arc_centre": frames.arc_centres,
+        }
+        if self.ndim == 2 and not frames.parallel:
+            del vectors["v_step"]  # which a fan does not take
+        if frames.arc_centres is None:
+            del vectors["arc_centre"]
+        words = [f"{name}={short_repr(value)}" for name, value in vectors.items()]
+        words.append(f"detector={short(self.detector_shape)!r}")
+        return f"{type(self).__name__}.from_vectors({', '.join(words)})"
+
+    def is_close(self, other: Geometry, tolerance: float = 1e-8) -> bool:
+        """Whether another geometry is the same up to rounding.
+
+        Parameters
+        ----------
+        other : Geometry
+        tolerance : float, default 1e-8
+            Largest difference of any coordinate, in the unit of length.
+
+        Examples
+        --------
+        >>> from opalg import tomo
+        >>> fan = tomo.FanBeam(8, detector=5, pitch=1.0, sod=100.0, sdd=200.0)
+        >>> turned = tomo.rotate("z", -0.3) * (tomo.rotate("z", 0.3) * fan)
+        >>> turned == fan, turned.is_close(fan)
+        (False, True)
+        """
+        return (
+            type(self) is type(other)
+            and self.detector_shape == other.detector_shape
+            and self.frames.is_close(other.frames, tolerance)
+        )
 
     # What it is
 
@@ -95,16 +196,48 @@ class Geometry(Value):
 
     @cached_property
     def detector_coordinates(self) -> tuple[FloatArray, ...]:
-        """Positions of the pixel centres on the detector, one array per detector axis."""
+        """Positions of the pixel centres on the detector, one array per detector axis.
+
+        On a curved detector u is arc length. A geometry given by vectors counts from the middle of its
+        detector, with the mean pitch of its views.
+        """
         return tuple(
-            _frozen((np.arange(n) - (n - 1) / 2) * step + centre)
+            frozen((np.arange(n) - (n - 1) / 2) * step + centre)
             for n, step, centre in zip(self.detector_shape, self.pitch, self.offset, strict=True)
         )
 
-    @property
+    @cached_property
+    def detector_positions(self) -> FloatArray:
+        """The middle of the detector in every view, shape (views, ndim).
+
+        Of a regular parallel beam, which ends nowhere, the point beside the rotation axis.
+        """
+        return self.frames.centres
+
+    @cached_property
+    def u_directions(self) -> FloatArray:
+        """Unit vectors along detector rows, in which u rises; shape (views, ndim)."""
+        return units(self.frames.u_steps)
+
+    @cached_property
+    def v_directions(self) -> FloatArray:
+        """Unit vectors along detector columns, in which v rises; shape (views, 3)."""
+        if self.frames.v_steps is None:
+            raise NotSupportedError("a detector of a single row (2D) has no v axis")
+        return units(self.frames.v_steps)
+
+    @cached_property
     def view_weights(self) -> FloatArray:
-        """The part of the angular range, in radians, that every view stands for; shape (views,)."""
-        raise NotImplementedError
+        """The part of the angular range, in radians, that every view stands for; shape (views,).
+
+        In a regular geometry half the distance to the next view on either side: modulo half a turn for
+        parallel rays, a full turn for others. Views of one direction share its weight. Where a range is
+        missing (a gap more than four times wider than any other) the views beside it count as if it were
+        of the usual width. In a geometry given by vectors all views count alike.
+        """
+        if self.regular:
+            return angle_weights(self.angles, self._period)
+        return frozen(np.full(self.num_views, self._period / self.num_views))
 
     def rays(self, views: slice = slice(None)) -> tuple[FloatArray, FloatArray]:
         """Points on the rays and their unit directions.
@@ -119,7 +252,7 @@ class Geometry(Value):
         points, directions : array
             Each broadcasts to ``(views, *detector_shape, ndim)``; the last axis is (x, y) or (x, y, z).
         """
-        raise NotImplementedError
+        return self.frames.rays(self.detector_shape, views)
 
     def space(self, dtype: npt.DTypeLike = "float32") -> Space:
         """The space of sinograms.
@@ -136,17 +269,19 @@ class Geometry(Value):
 
     # Others like it
 
-    def _replace(self, **changes: Any) -> Any:
-        """The same geometry with other ``angles``, ``detector``, ``pitch`` or ``offset``."""
-        raise NotImplementedError
+    def _replace(self, **changes: Any) -> Self:
+        """The same regular geometry with other ``angles``, ``detector``, ``pitch`` or ``offset``."""
+        own = {"detector": self.detector_shape, "pitch": self.pitch, "offset": self.offset}
+        return type(self)(**{**self._arguments[1], **own, **changes})
 
-    def shift_detector(self, u: float = 0.0, v: float = 0.0) -> Any:
+    def shift_detector(self, u: npt.ArrayLike = 0.0, v: npt.ArrayLike = 0.0) -> Self:
         """The geometry with the detector moved along its axes, in physical units.
 
         Parameters
         ----------
-        u, v : float
-            Added to the positions of all pixels. ``v`` needs detector rows.
+        u, v : float, or array of shape (views,)
+            Added to the positions of all pixels, of every view its own if they are arrays; along a
+            curved detector u is arc length. ``v`` needs detector rows.
 
         Examples
         --------
@@ -154,13 +289,29 @@ class Geometry(Value):
         >>> tomo.ParallelBeam(4, detector=3).shift_detector(u=0.25).detector_coordinates[0].tolist()
         [-0.75, 0.25, 1.25]
         """
-        if self.ndim == 2 and v != 0:
+        if self.ndim == 2 and np.any(v):
             raise ArgumentError("a detector of a single row (2D) cannot be shifted along v")
-        moved = (v, u)[-len(self.detector_shape) :]
-        offset = tuple(own + step for own, step in zip(self.offset, moved, strict=True))
-        return self._replace(offset=offset)
+        shifts = [np.asarray(a, float) for a in (v, u)]
+        if any(a.shape not in ((), (self.num_views,)) for a in shifts):
+            raise ArgumentError(
+                f"shifts must be one number or {self.num_views}, one per view, got shapes "
+                f"u {shifts[1].shape} and v {shifts[0].shape}"
+            )
+        if not all(np.isfinite(a).all() for a in shifts):
+            raise NonFiniteError("shifts of the detector must be finite, got NaN or infinity")
+        if self.regular and all(a.shape == () for a in shifts):
+            own = zip(self.offset, shifts[-len(self.offset) :], strict=True)
+            return self._replace(offset=tuple(offset + float(step) for offset, step in own))
+        frames, pixels = self.frames, {}
+        for name, steps, shift in (
+            ("v", frames.v_steps, shifts[0]),
+            ("u", frames.u_steps, shifts[1]),
+        ):
+            if steps is not None:
+                pixels[name] = shift / np.linalg.norm(steps, axis=1)
+        return self._of_frames(frames.moved_in_plane(**pixels), self.detector_shape)
 
-    def with_axis_at(self, column: float) -> Any:
+    def with_axis_at(self, column: float) -> Self:
         """The geometry with the detector placed such that the rotation axis meets a given column.
 
         Parameters
@@ -168,12 +319,19 @@ class Geometry(Value):
         column : float
             Index along u, pixel centres being whole numbers: what `find_rotation_axis` returns.
 
+        Raises
+        ------
+        NotSupportedError
+            For a geometry that is given by vectors: its detector need not face an axis.
+
         Examples
         --------
         >>> from opalg import tomo
         >>> tomo.ParallelBeam(4, detector=5).with_axis_at(1.5).detector_coordinates[0].tolist()
         [-1.5, -0.5, 0.5, 1.5, 2.5]
         """
+        if not self.regular:
+            raise NotSupportedError("a geometry given by vectors: use shift_detector(u=...)")
         if not math.isfinite(column):
             raise NonFiniteError(f"the column of the rotation axis must be finite, got {column!r}")
         u = ((self.detector_shape[-1] - 1) / 2 - float(column)) * self.pitch[-1]
@@ -182,93 +340,104 @@ class Geometry(Value):
     def __len__(self) -> int:
         return self.num_views
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> Self:
         """Some of the views, ``geometry[::4]``, and some of the pixels, ``geometry[:, 64:192]``.
 
-        Views are chosen by a slice, an index array or a mask, pixels by slices. A single number keeps its
-        axis. Pixel centres stay where they are; slices share the memory of the angles.
+        Views are chosen by a slice, an index array or a mask; pixels by slices, or by indices and masks
+        that leave equally spaced ones. A single number keeps its axis. Pixel centres stay where they
+        are; slices share the memory of the views.
         """
         view_key, *pixel_keys = key if isinstance(key, tuple) else (key,)
         if len(pixel_keys) > len(self.detector_shape):
             raise ArgumentError(f"a geometry with axes {self.axes} takes no index {key!r}")
-        angles = self.angles[_keep_axis(view_key, self.num_views, "view")]
+        views = keep_axis(view_key, self.num_views, "view")
+        angles = self.angles[views]
         if angles.ndim != 1 or angles.size == 0:
             raise ArgumentError(f"the index {view_key!r} leaves no views of {self.num_views}")
-        shape, pitch, offset = list(self.detector_shape), list(self.pitch), list(self.offset)
+        shape, steps, middles = list(self.detector_shape), [1, 1], [0.0, 0.0]
         for i, pixel_key in enumerate(pixel_keys):
-            name, n = self.detector_axes[i], self.detector_shape[i]
-            index = _keep_axis(pixel_key, n, name)
-            if not isinstance(index, slice) or (index.step or 1) < 1:
-                raise ArgumentError(
-                    f"detector pixels are chosen by slices with positive steps, got {pixel_key!r} for {name}"
-                )
-            positions = self.detector_coordinates[i][index]
-            if positions.size == 0:
-                raise ArgumentError(f"the index {pixel_key!r} leaves no pixels of {n} along {name}")
-            shape[i], pitch[i] = positions.size, pitch[i] * (index.step or 1)
-            # An untouched axis keeps its numbers to the last bit.
-            if positions.size != n:
-                offset[i] = float(positions[0] + positions[-1]) / 2
+            n = self.detector_shape[i]
+            shape[i], steps[i], middles[i] = chosen_pixels(pixel_key, n, self.detector_axes[i])
+        if not self.regular:
+            frames = self.frames.take(views)
+            if tuple(shape) != self.detector_shape:
+                names = self.detector_axes
+                frames = frames.moved_in_plane(**dict(zip(names, middles, strict=False)))
+                frames = frames.binned(**dict(zip(names, steps, strict=False)))
+            return self._of_frames(frames, tuple(shape))
+        axes = range(len(shape))
         return self._replace(
-            angles=angles, detector=tuple(shape), pitch=tuple(pitch), offset=tuple(offset)
+            angles=angles,
+            detector=tuple(shape),
+            pitch=tuple(self.pitch[i] * steps[i] for i in axes),
+            offset=tuple(self.offset[i] + self.pitch[i] * middles[i] for i in axes),
         )
+
+    # For files and eyes
+
+    def to_json(self) -> str:
+        """The geometry as text, from which `from_json` makes an equal one, to the last bit.
+
+        Examples
+        --------
+        >>> from opalg import tomo
+        >>> fan = tomo.FanBeam(8, detector=5, pitch=1.0, sod=100.0, sdd=200.0)
+        >>> tomo.Geometry.from_json(fan.to_json()) == fan
+        True
+        """
+        name = type(self).__name__
+        if self.regular:
+            return write(name, self.detector_shape, arguments=self._arguments[1])
+        return write(name, self.detector_shape, frames=self.frames)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The geometry that `to_json` wrote; of this class, or of one derived from it.
+
+        Raises
+        ------
+        ArgumentError
+            If the text is no such geometry.
+        """
+        name, detector, arguments, frames = read(text)
+        kinds = {kind.__name__: kind for kind in _family(cls)}
+        if name not in kinds:
+            raise ArgumentError(f"the text holds a {name!r}, expected one of {sorted(kinds)}")
+        if frames is None:
+            return kinds[name](**arguments)
+        return kinds[name]._of_frames(frames, detector)
+
+    def show(self, grid: Grid | None = None, views: int = 12) -> Any:
+        """Draw source, detector and volume: in 3D, or in the plane.
+
+        Parameters
+        ----------
+        grid : Grid, optional
+            The volume, drawn as a box; without it the largest ball that the first view sees, roughly.
+        views : int, default 12
+            How many of the views are drawn with their detector; the sources of all are.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Notebooks display it; ``figure.savefig("scan.svg")`` writes it as SVG.
+
+        Raises
+        ------
+        MissingExtraError
+            If Matplotlib is not installed.
+        """
+        return draw(self.frames, self.detector_shape, grid, views, str(self))
 
     def __str__(self) -> str:
         pixels = " x ".join(map(str, self.detector_shape))
-        return f"{type(self).__name__} with {self.num_views} views of {pixels} pixels"
+        form = "" if self.regular else ", given by vectors"
+        return f"{type(self).__name__} with {self.num_views} views of {pixels} pixels{form}"
 
 
-def as_angles(angles: Any, default_range: float) -> FloatArray:
-    """Angles as a read-only float64 array: a count over ``default_range``, or values in radians.
-
-    A read-only float64 array is kept as it is, so that subsets share the memory of the whole.
-    """
-    if isinstance(angles, (int, np.integer)) and not isinstance(angles, bool):
-        if angles < 1:
-            raise ArgumentError(f"angles must be a positive number of views, got {angles}")
-        return _frozen(np.arange(int(angles)) * (default_range / int(angles)))
-    try:
-        values = np.asarray(as_numpy(angles) if is_array(angles) else angles)
-        found = values if values.dtype == np.float64 else values.astype(np.float64)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.ndim != 1 or found.size == 0:
-        raise ArgumentError(
-            f"angles must be a number of views (int) or a list of angles in radians, got {angles!r:.60}"
-        )
-    if not np.isfinite(found).all():
-        raise NonFiniteError("angles must be finite, got NaN or infinity")
-    if float(np.ptp(found)) > 8 * math.pi:
-        raise ArgumentError(
-            f"angles span {float(np.ptp(found)):.4g} rad, more than four turns: are they in degrees? "
-            "np.deg2rad(angles) converts them"
-        )
-    return found if not found.flags.writeable else _frozen(found.copy())
+def _family(cls: type[Geometry]) -> list[type[Any]]:
+    return [cls, *(kind for child in cls.__subclasses__() for kind in _family(child))]
 
 
-def _frozen(values: Any) -> FloatArray:
-    values.flags.writeable = False
-    return values
-
-
-def _keep_axis(key: Any, length: int, name: str) -> Any:
-    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
-        if not -length <= key < length:
-            raise IndexError(f"index {key} is out of range for {length} along {name}")
-        start = int(key) % length
-        return slice(start, start + 1)
-    if isinstance(key, slice):
-        return key
-    if is_array(key) or isinstance(key, list):
-        return np.asarray(key)
-    raise NotSupportedError(f"{name} cannot be chosen by {key!r}")
-
-
-def _numbers(value: Any, axes: tuple[str, ...], what: str, single: list[Any]) -> tuple[float, ...]:
-    try:
-        found = tuple(float(v) for v in (value if np.ndim(value) else single))
-    except (TypeError, ValueError):
-        found = ()
-    if len(found) != len(axes) or not all(math.isfinite(v) for v in found):
-        raise ArgumentError(f"{what} must be one number, or one each for {axes}, got {value!r}")
-    return found
+def _rebuild(cls: type[Geometry], frames: Frames, detector: tuple[int, ...]) -> Geometry:
+    return cls._of_frames(frames, detector)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from opalg.tomo.geometry import FloatArray, Geometry, as_angles
+from opalg.tomo.angles import as_angles
+from opalg.tomo.frames import FloatArray, Frames, units
+from opalg.tomo.geometry import Geometry
+from opalg.tomo.vectors import frames_of_vectors
 
 __all__ = ["ParallelBeam"]
-
-# Views nearer than this (radians) are one direction seen twice, and share its weight.
-_SAME_DIRECTION = 1e-6
-# A gap this many times wider than any other is a range that was not measured.
-_MISSING = 4.0
 
 
 class ParallelBeam(Geometry):
@@ -44,7 +42,8 @@ class ParallelBeam(Geometry):
 
     Notes
     -----
-    At angle *a* rays run along ``(-sin a, cos a)`` and u along ``(cos a, sin a)``, v along z.
+    At angle *a* rays run along ``(-sin a, cos a)`` and u along ``(cos a, sin a)``, v along z. Rays in any
+    other direction: `from_vectors`, or a transform such as ``tomo.rotate("x", 0.3) * geometry``.
 
     Examples
     --------
@@ -56,6 +55,8 @@ class ParallelBeam(Geometry):
     ParallelBeam(angles=360, detector=768, pitch=0.5)
     """
 
+    _period: ClassVar[float] = math.pi
+
     def __init__(
         self,
         angles: int | npt.ArrayLike = 360,
@@ -64,79 +65,63 @@ class ParallelBeam(Geometry):
         offset: float | Sequence[float] = 0.0,
     ) -> None:
         super().__init__(as_angles(angles, math.pi), detector, pitch, offset)
-        # The arguments are kept in their final form: an array of the caller may change later.
-        kept: dict[str, Any] = {
-            "angles": int(angles) if isinstance(angles, (int, np.integer)) else self.angles,
-            "detector": _short(self.detector_shape),
-            "pitch": _short(self.pitch),
-        }
-        if any(self.offset):
-            kept["offset"] = _short(self.offset) if self.ndim == 2 else self.offset
-        self.__dict__["_arguments"] = ((), kept)
+        self._keep_arguments(angles)
 
-    def _key(self) -> tuple[Any, ...]:
-        return self.angles.tobytes(), self.detector_shape, self.pitch, self.offset
+    @classmethod
+    def from_vectors(
+        cls,
+        direction: npt.ArrayLike,
+        detector_centre: npt.ArrayLike,
+        v_step: npt.ArrayLike | None,
+        u_step: npt.ArrayLike,
+        detector: int | Sequence[int],
+    ) -> ParallelBeam:
+        """Parallel rays in any direction, the detector anywhere, in every view anew.
 
-    def _replace(self, **changes: Any) -> ParallelBeam:
-        own = {"detector": self.detector_shape, "pitch": self.pitch, "offset": self.offset}
-        return ParallelBeam(**{**self._arguments[1], **own, **changes})
+        Parameters
+        ----------
+        direction : array, shape (views, ndim)
+            Along the rays, of any length but zero; order (x, y) or (x, y, z).
+        detector_centre : array, shape (views, ndim)
+            The middle of the detector.
+        v_step : array, shape (views, 3), or None in 2D
+            From one detector row to the next.
+        u_step : array, shape (views, ndim)
+            From one pixel of a row to the next.
+        detector : int or (int, int)
+            Number of pixels: ``u`` in 2D, ``(v, u)`` in 3D.
+
+        Raises
+        ------
+        ArgumentError
+            If shapes do not fit, or rays run along the detector.
+
+        Examples
+        --------
+        >>> from opalg import tomo
+        >>> geometry = tomo.ParallelBeam.from_vectors(
+        ...     [[0, 1]], [[0, 5]], None, [[0.5, 0]], detector=4
+        ... )
+        >>> geometry.rays()[0][0, :, 0].tolist()
+        [-0.75, -0.25, 0.25, 0.75]
+        """
+        frames, shape = frames_of_vectors(
+            direction, detector_centre, v_step, u_step, detector, parallel=True
+        )
+        return cls._of_frames(frames, shape)
+
+    def _regular_frames(self) -> Frames:
+        cos, sin, zero = np.cos(self.angles), np.sin(self.angles), np.zeros_like(self.angles)
+        along = np.stack([-sin, cos, zero][: self.ndim], axis=-1)
+        across = np.stack([cos, sin, zero][: self.ndim], axis=-1)
+        centres, rows = self.offset[-1] * across, None
+        if self.ndim == 3:
+            rows = np.zeros_like(across)
+            rows[:, 2] = self.pitch[0]
+            centres[:, 2] = self.offset[0]
+        return Frames(along, centres, self.pitch[-1] * across, rows, parallel=True)
 
     @cached_property
     def ray_directions(self) -> FloatArray:
         """Unit vectors along the rays, order (x, y) or (x, y, z); shape (views, ndim)."""
-        return self._vectors(-np.sin(self.angles), np.cos(self.angles))
-
-    @cached_property
-    def u_directions(self) -> FloatArray:
-        """Unit vectors along detector rows, in which u rises; shape (views, ndim)."""
-        return self._vectors(np.cos(self.angles), np.sin(self.angles))
-
-    def _vectors(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        vectors = np.stack([x, y, np.zeros_like(x)][: self.ndim], axis=-1)
-        vectors.flags.writeable = False
-        return vectors
-
-    def rays(self, views: slice = slice(None)) -> tuple[FloatArray, FloatArray]:
-        """Points on the rays (where they meet the detector's plane through the axis) and directions."""
-        u_axis, directions = self.u_directions[views], self.ray_directions[views]
-        points = self.detector_coordinates[-1][:, None] * u_axis[:, None, :]
-        if self.ndim == 2:
-            return points, directions[:, None, :]
-        rows = self.detector_coordinates[0][:, None] * np.array([0.0, 0.0, 1.0])
-        return points[:, None] + rows[None, :, None], directions[:, None, None, :]
-
-    @cached_property
-    def view_weights(self) -> FloatArray:
-        """The part of the half turn that every view stands for, in radians; shape (views,).
-
-        Half the distance to the next view on either side, directions being equal modulo half a turn.
-        Views of one direction (180 degrees apart, in a scan over a full turn) share its weight.
-        Where a range of directions is missing (a gap more than four times wider than any other) the
-        views beside it count as if it were of the usual width. The weights of a complete scan sum to pi.
-        """
-        turned = np.mod(self.angles, math.pi)
-        order = np.argsort(turned, kind="stable")
-        ordered = turned[order]
-        starts = np.concatenate([[True], np.diff(ordered) > _SAME_DIRECTION])
-        group = np.cumsum(starts) - 1
-        directions = ordered[starts]
-        if len(directions) > 1 and directions[0] + math.pi - ordered[-1] <= _SAME_DIRECTION:
-            # pi and 0 are one direction; rounding put them at either end.
-            last = group[-1]
-            directions, group = directions[:-1], np.where(group == last, 0, group)
-        gaps = np.diff(directions, append=directions[0] + math.pi)
-        if len(gaps) > 1:
-            widest = int(gaps.argmax())
-            others = np.delete(gaps, widest)
-            if gaps[widest] > _MISSING * others.max():
-                gaps[widest] = np.median(others)
-        widths = (gaps + np.roll(gaps, 1)) / 2
-        weights = np.empty_like(turned)
-        weights[order] = (widths / np.bincount(group))[group]
-        weights.flags.writeable = False
-        return weights
-
-
-def _short(values: tuple[Any, ...]) -> Any:
-    """A single number without its tuple."""
-    return values[0] if len(values) == 1 else values
+        return units(self.frames.origins)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from opalg.errors import ArgumentError
 from opalg.spaces import Grid
-from opalg.tomo.geometry import FloatArray, Geometry
+from opalg.tomo.frames import FloatArray
+from opalg.tomo.geometry import Geometry
 from opalg.tomo.shapes import Shape
 from opalg.values import Value
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from opalg.arrays import Array, as_numpy
 from opalg.errors import ArgumentError, NonFiniteError
-from opalg.tomo.geometry import FloatArray, as_angles
+from opalg.tomo.angles import as_angles
+from opalg.tomo.frames import FloatArray
 
 __all__ = ["find_rotation_axis", "line_integrals", "transmission"]
 

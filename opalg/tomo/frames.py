@@ -1,0 +1,206 @@
+"""The general form of every geometry: for each view a source and a frame of the detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from opalg.errors import ArgumentError, NonFiniteError
+
+__all__ = ["FloatArray", "Frames", "as_vectors", "frozen", "units"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Source, detector position and detector axes of every view, float64, order (x, y) or (x, y, z).
+
+    The centre of a pixel that lies ``u`` and ``v`` pixels from the middle of the detector is at
+    ``centres + u * u_steps + v * v_steps``. On a curved detector the first two terms become a turn by
+    ``u * arc_step`` about ``arc_centres``::
+
+        (
+            arc_centres
+            + cos(u * arc_step) * (centres - arc_centres)
+            + sin(u * arc_step) / arc_step * u_steps
+        )
+
+    Parameters
+    ----------
+    origins : array, shape (views, ndim)
+        Positions of the source; if ``parallel``, directions of the rays.
+    centres : array, shape (views, ndim)
+        The middle of the detector.
+    u_steps : array, shape (views, ndim)
+        From one pixel to the next in a row; on a curved detector the tangent in the middle.
+    v_steps : array, shape (views, 3), or None in 2D
+        From one detector row to the next.
+    parallel : bool
+    arc_centres : array, shape (views, ndim), or None for a flat detector
+        Where the axis of a curved detector passes, at the height of ``centres``.
+    arc_step : float
+        Angle between neighbouring columns of a curved detector, seen from its axis.
+    """
+
+    origins: FloatArray
+    centres: FloatArray
+    u_steps: FloatArray
+    v_steps: FloatArray | None = None
+    parallel: bool = False
+    arc_centres: FloatArray | None = None
+    arc_step: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    @property
+    def ndim(self) -> int:
+        """2 or 3."""
+        return self.origins.shape[1]
+
+    @property
+    def angles(self) -> FloatArray:
+        """Angles of the views about z as regular geometries count them: of the rays, or of the source."""
+        x, y = self.origins[:, 0], self.origins[:, 1]
+        return np.mod(np.arctan2(-x, y) if self.parallel else np.arctan2(x, -y), 2 * np.pi)
+
+    @property
+    def arrays(self) -> dict[str, FloatArray]:
+        """The arrays that there are, by name."""
+        names = ("origins", "centres", "u_steps", "v_steps", "arc_centres")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for equal frames; hashable."""
+        parts = tuple((name, array.tobytes()) for name, array in self.arrays.items())
+        return (self.parallel, self.arc_step, *parts)
+
+    def is_close(self, other: Frames, tolerance: float) -> bool:
+        """Whether no vector differs by more than ``tolerance``."""
+        mine, its = self.arrays, other.arrays
+        return (
+            self.parallel == other.parallel
+            and mine.keys() == its.keys()
+            and abs(self.arc_step - other.arc_step) <= tolerance
+            and all(
+                mine[name].shape == its[name].shape
+                and float(np.abs(mine[name] - its[name]).max(initial=0.0)) <= tolerance
+                for name in mine
+            )
+        )
+
+    # Others like them
+
+    def take(self, views: Any) -> Frames:
+        """The frames of some views."""
+        return self._with(**{name: array[views] for name, array in self.arrays.items()})
+
+    def along_row(self, u: Any) -> tuple[FloatArray, FloatArray]:
+        """Positions ``u`` pixels from the middle of the row, and the steps (tangents) there.
+
+        ``u`` broadcasts against ``(views, ...)``; vectors are on the last axis of the results.
+        """
+        u = np.asarray(u, float)[..., None]
+        lift = (slice(None), *[None] * (u.ndim - 2))
+        centres, steps = self.centres[lift], self.u_steps[lift]
+        if self.arc_centres is None:
+            return centres + u * steps, np.broadcast_to(
+                steps, np.broadcast_shapes(u.shape, steps.shape)
+            )
+        axis, angle = self.arc_centres[lift], u * self.arc_step
+        radius = centres - axis
+        across = np.sinc(angle / np.pi) * u * steps  # sin(angle) / arc_step, also at 0
+        points = axis + np.cos(angle) * radius + across
+        return points, np.cos(angle) * steps - np.sin(angle) * self.arc_step * radius
+
+    def moved_in_plane(self, u: Any = 0.0, v: Any = 0.0) -> Frames:
+        """The detector moved along its axes by numbers of pixels, one for all views or one for each."""
+        u, v = (np.broadcast_to(np.asarray(a, float), (len(self),)) for a in (u, v))
+        centres, steps = self.along_row(u)
+        changes = {"centres": centres, "u_steps": np.array(steps)}
+        if self.v_steps is not None:
+            shift = v[:, None] * self.v_steps
+            changes["centres"] = centres + shift
+            if self.arc_centres is not None:
+                changes["arc_centres"] = self.arc_centres + shift
+        return self._with(**changes)
+
+    def binned(self, u: int = 1, v: int = 1) -> Frames:
+        """Every u-th column and v-th row only: longer steps about the same middle."""
+        changes = {"u_steps": self.u_steps * u}
+        if self.v_steps is not None:
+            changes["v_steps"] = self.v_steps * v
+        return replace(self._with(**changes), arc_step=self.arc_step * u)
+
+    def mapped(self, matrix: FloatArray, shift: FloatArray) -> Frames:
+        """The frames after ``p -> matrix @ p + shift``; ``(ndim, ndim)`` and ``(ndim,)``, or one per view."""
+
+        def turn(vectors: FloatArray) -> FloatArray:
+            return np.einsum("...ij,...j->...i", matrix, vectors)
+
+        changes = {name: turn(array) for name, array in self.arrays.items()}
+        for name in ("centres", "arc_centres", *([] if self.parallel else ["origins"])):
+            if name in changes:
+                changes[name] = changes[name] + shift
+        return self._with(**changes)
+
+    def _with(self, **arrays: FloatArray) -> Frames:
+        return replace(self, **{name: frozen(array) for name, array in arrays.items()})  # type: ignore[arg-type]
+
+    # Rays
+
+    def pixels(self, detector: tuple[int, ...], views: Any = slice(None)) -> FloatArray:
+        """Centres of all pixels, shape ``(views, *detector, ndim)``."""
+        part = self.take(views)
+        rows, _ = part.along_row((np.arange(detector[-1]) - (detector[-1] - 1) / 2)[None])
+        if part.v_steps is None:
+            return rows
+        v = np.arange(detector[0]) - (detector[0] - 1) / 2
+        return rows[:, None] + v[:, None, None] * part.v_steps[:, None, None]
+
+    def rays(
+        self, detector: tuple[int, ...], views: Any = slice(None)
+    ) -> tuple[FloatArray, FloatArray]:
+        """Points on the rays and unit directions; both broadcast to ``(views, *detector, ndim)``."""
+        pixels = self.pixels(detector, views)
+        origins = self.origins[views].reshape(-1, *[1] * len(detector), self.ndim)
+        if self.parallel:
+            return pixels, origins / np.linalg.norm(origins, axis=-1, keepdims=True)
+        directions = pixels - origins
+        return origins, directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+
+
+def as_vectors(value: Any, ndim: int, what: str) -> FloatArray:
+    """One vector per view as an array (views, ndim), checked; a single vector is one view."""
+    try:
+        found = np.array(value, float)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape == (ndim,):
+        found = found[None]
+    if found.ndim != 2 or found.shape[1] != ndim or len(found) == 0:
+        order = "(x, y, z)" if ndim == 3 else "(x, y)"
+        shape = getattr(value, "shape", None)
+        raise ArgumentError(
+            f"{what} must hold one vector {order} per view, shape (views, {ndim}), got "
+            + (f"shape {tuple(shape)}" if shape is not None else f"{value!r:.60}")
+        )
+    if not np.isfinite(found).all():
+        raise NonFiniteError(f"{what} must be finite, got NaN or infinity")
+    return found
+
+
+def frozen(values: Any) -> FloatArray:
+    """The array, closed for writing."""
+    array = np.asarray(values, float)
+    array.flags.writeable = False
+    return array
+
+
+def units(vectors: FloatArray) -> FloatArray:
+    """Vectors of length 1, closed for writing."""
+    return frozen(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

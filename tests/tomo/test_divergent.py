@@ -1,0 +1,354 @@
+"""Fan and cone beams: where sources and pixels are, and what slices and shifts do to them."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from geometries import geometries
+from hypothesis import given
+
+import opalg as oa
+from opalg import tomo
+from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
+
+FAN = {"detector": 5, "pitch": 2.0, "sod": 100.0, "sdd": 150.0}
+CONE = {"detector": (4, 5), "pitch": (3.0, 2.0), "sod": 100.0, "sdd": 150.0}
+
+
+def every_kind():
+    fan, cone = tomo.FanBeam(6, **FAN), tomo.ConeBeam(6, **CONE)
+    parallel = tomo.ParallelBeam(6, detector=(4, 5))
+    return [
+        fan,
+        tomo.FanBeam(6, **FAN, curved=True, offset=1.5),
+        tomo.rotate("z", 0.3) * fan,
+        cone,
+        tomo.ConeBeam([0.1, 0.5, 2.0], **CONE, curved=True, offset=(1.0, -2.0)),
+        tomo.rotate("x", 0.3) * tomo.ConeBeam(6, **CONE, curved=True),
+        tomo.ConeBeam.helical(1.5, 12.0, 6, **CONE),
+        tomo.ParallelBeam(6, detector=5),
+        parallel,
+        tomo.rotate("x", 0.3) * parallel,
+        tomo.translate(x=2.0) * tomo.ParallelBeam(6, detector=5),
+    ]
+
+
+KINDS = pytest.mark.parametrize("geometry", every_kind(), ids=str)
+
+
+# Positions
+
+
+@pytest.mark.parametrize("curved", [False, True])
+def test_a_view_of_a_fan(curved):
+    fan = tomo.FanBeam(np.deg2rad([0, 90]), **FAN, curved=curved)
+    np.testing.assert_allclose(fan.source_positions, [[0, -100], [100, 0]], atol=1e-13)
+    np.testing.assert_allclose(fan.detector_positions, [[0, 50], [-50, 0]], atol=1e-13)
+    np.testing.assert_allclose(fan.u_directions, [[1, 0], [0, 1]], atol=1e-15)
+    pixels = fan.frames.pixels((5,))
+    if curved:  # equal angles, 4 mm of arc from the middle
+        angle = 4.0 / 150.0
+        last = (150 * math.sin(angle), -100 + 150 * math.cos(angle))
+    else:
+        last = (4.0, 50.0)
+    np.testing.assert_allclose(pixels[0, -1], last, atol=1e-12)
+    # The second view is the first, turned: (x, y) -> (-y, x).
+    np.testing.assert_allclose(
+        pixels[1], np.stack([-pixels[0, :, 1], pixels[0, :, 0]], -1), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("curved", [False, True])
+def test_a_view_of_a_cone(curved):
+    cone = tomo.ConeBeam(np.deg2rad([90]), **CONE, curved=curved, offset=(0.5, 0.0))
+    np.testing.assert_allclose(cone.source_positions, [[100, 0, 0]], atol=1e-13)
+    np.testing.assert_allclose(cone.detector_positions, [[-50, 0, 0.5]], atol=1e-13)
+    np.testing.assert_allclose(cone.v_directions, [[0, 0, 1]], atol=1e-15)
+    pixels = cone.frames.pixels((4, 5))[0]
+    np.testing.assert_allclose(pixels[:, 2, 2], np.array([-4.5, -1.5, 1.5, 4.5]) + 0.5)
+    if curved:  # a cylinder about the line through the source
+        np.testing.assert_allclose(np.hypot(pixels[..., 0] - 100, pixels[..., 1]), 150)
+    else:
+        np.testing.assert_allclose(pixels[..., 0], -50, atol=1e-12)
+
+
+def test_an_offset_moves_the_pixels_and_not_the_source():
+    for curved in (False, True):
+        plain = tomo.FanBeam(3, **{**FAN, "detector": 7}, curved=curved)
+        moved = tomo.FanBeam(3, **FAN, curved=curved, offset=2.0)
+        np.testing.assert_allclose(
+            moved.frames.pixels((5,)), plain.frames.pixels((7,))[:, 2:], atol=1e-12
+        )
+        np.testing.assert_array_equal(moved.source_positions, plain.source_positions)
+
+
+def test_rays_run_from_the_source_through_the_pixels():
+    for geometry in every_kind():
+        points, directions = geometry.rays()
+        shape = (*geometry.shape, geometry.ndim)
+        pixels = geometry.frames.pixels(geometry.detector_shape)
+        assert np.broadcast_shapes(points.shape, directions.shape) == shape
+        np.testing.assert_allclose(np.linalg.norm(directions, axis=-1), 1)
+        along = ((pixels - points) * directions).sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(points + along * directions, pixels, atol=1e-10)
+        if not geometry.frames.parallel:
+            assert (along > 0).all()
+
+
+def test_a_helix_rises():
+    helix = tomo.ConeBeam.helical(turns=2, pitch_per_turn=20.0, views_per_turn=8, **CONE)
+    assert helix.num_views == 16
+    z = helix.source_positions[:, 2]
+    np.testing.assert_allclose(np.diff(z), 2.5)
+    assert z.sum() == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(helix.detector_positions[:, 2], z)
+    # Exactly above each other: the same view one turn later.
+    np.testing.assert_array_equal(helix.source_positions[:8, :2], helix.source_positions[8:, :2])
+    curved = tomo.ConeBeam.helical(2, 20.0, 8, **CONE, curved=True)
+    pixels = curved.frames.pixels((4, 5))
+    np.testing.assert_allclose(
+        pixels[8] - pixels[0], np.broadcast_to([0, 0, 20.0], (4, 5, 3)), atol=1e-11
+    )
+
+
+# Slices and shifts
+
+
+@KINDS
+def test_slices_keep_pixels_where_they_are(geometry):
+    key = (slice(1, None, 2), *[slice(1, 4), slice(0, 5, 2)][-len(geometry.detector_shape) :])
+    part = geometry[key]
+    whole = geometry.frames.pixels(geometry.detector_shape)
+    np.testing.assert_allclose(part.frames.pixels(part.detector_shape), whole[key], atol=1e-11)
+    np.testing.assert_allclose(part.frames.origins, geometry.frames.origins[1::2], atol=1e-13)
+
+
+@KINDS
+def test_masks_and_numbers(geometry):
+    mask = np.arange(geometry.num_views) % 2 == 0
+    columns = np.array([False, True, False, True, False])
+    whole = geometry.frames.pixels(geometry.detector_shape)
+    if geometry.ndim == 3:
+        part = geometry[mask, :, columns]
+        np.testing.assert_allclose(
+            part.frames.pixels(part.detector_shape), whole[mask][:, :, columns], atol=1e-11
+        )
+        np.testing.assert_allclose(
+            geometry[1, 2].frames.pixels((1, 5)), whole[1:2, 2:3], atol=1e-11
+        )
+    else:
+        part = geometry[mask, columns]
+        np.testing.assert_allclose(
+            part.frames.pixels(part.detector_shape), whole[mask][:, columns], atol=1e-11
+        )
+    assert geometry[:] == geometry
+    with pytest.raises(ArgumentError, match="equally spaced"):
+        geometry[(slice(None),) * len(geometry.detector_shape) + ([0, 1, 3],)]
+
+
+@KINDS
+def test_shifts_move_the_detector_along_itself(geometry):
+    shift = 1.3 if geometry.ndim == 2 else 0.7
+    one = geometry.shift_detector(u=shift)
+    each = geometry.shift_detector(u=np.full(geometry.num_views, shift))
+    assert one.regular == geometry.regular
+    assert not each.regular
+    assert each.is_close(one, 1e-10)
+    np.testing.assert_array_equal(one.frames.origins, geometry.frames.origins)
+    moved = one.frames.pixels(geometry.detector_shape) - geometry.frames.pixels(
+        geometry.detector_shape
+    )
+    assert np.linalg.norm(moved, axis=-1) == pytest.approx(shift, rel=1e-4)
+
+
+def test_shifts_per_view():
+    cone = tomo.ConeBeam(3, **CONE).shift_detector(v=[0.0, 1.0, -2.0])
+    np.testing.assert_allclose(cone.detector_positions[:, 2], [0, 1, -2])
+    with pytest.raises(ArgumentError, match="one number or 3"):
+        cone.shift_detector(u=[1.0, 2.0])
+    with pytest.raises(NonFiniteError):
+        cone.shift_detector(u=np.nan)
+
+
+def test_the_axis_of_a_fan():
+    fan = tomo.FanBeam(2, **FAN).with_axis_at(1.0)
+    np.testing.assert_allclose(fan.frames.pixels((5,))[0, 1], [0, 50], atol=1e-12)
+    with pytest.raises(NotSupportedError, match="shift_detector"):
+        (tomo.rotate("z", 0.1) * fan).with_axis_at(1.0)
+
+
+# Values
+
+
+@KINDS
+def test_value_semantics(geometry):
+    assert pickle.loads(pickle.dumps(geometry)) == geometry
+    assert hash(pickle.loads(pickle.dumps(geometry))) == hash(geometry)
+    assert geometry != geometry.shift_detector(u=0.1)
+    assert type(geometry).from_json(geometry.to_json()) == geometry
+    assert tomo.Geometry.from_json(geometry.to_json()) == geometry
+    with pytest.raises(AttributeError, match="immutable"):
+        geometry.pitch = 3.0
+    with pytest.raises(ValueError, match="read-only"):
+        geometry.frames.centres[0] = 1.0
+
+
+def test_representations_rebuild():
+    names = {**vars(tomo), "array": np.array, "float64": np.float64}
+    fan = tomo.FanBeam(2, **FAN)
+    assert repr(fan) == "FanBeam(angles=2, detector=5, pitch=2.0, sod=100.0, sdd=150.0)"
+    for geometry in (
+        fan,
+        tomo.ConeBeam([0.0, 1.0], **CONE, curved=True, offset=0.5),
+        tomo.rotate("z", 0.3) * fan,
+        tomo.rotate("x", 0.3) * tomo.ConeBeam(2, **CONE),
+        tomo.rotate("x", 0.3) * tomo.ParallelBeam(2, detector=(4, 5)),
+        tomo.rotate("z", 0.3) * tomo.ParallelBeam(2, detector=5),
+    ):
+        assert eval(repr(geometry), names) == geometry
+    assert str(tomo.rotate("z", 0.3) * fan) == "FanBeam with 2 views of 5 pixels, given by vectors"
+
+
+def test_regular_geometries_equal_their_vectors():
+    cone = tomo.ConeBeam(3, **CONE)
+    frames = cone.frames
+    free = tomo.ConeBeam.from_vectors(
+        cone.source_positions, cone.detector_positions, frames.v_steps, frames.u_steps, (4, 5)
+    )
+    assert free == cone
+    assert not free.regular
+    assert cone.is_close(tomo.translate(x=1e-9) * cone)
+    assert not cone.is_close(tomo.translate(x=1e-7) * cone)
+
+
+@pytest.mark.parametrize("curved", [False, True])
+def test_vectors_of_a_curved_detector(curved):
+    cone = tomo.ConeBeam(3, **CONE, curved=curved, offset=(2.0, 1.0))
+    f = cone.frames
+    free = tomo.ConeBeam.from_vectors(
+        f.origins, f.centres, f.v_steps, f.u_steps, (4, 5), arc_centre=f.arc_centres
+    )
+    assert free.is_close(cone)
+    assert free.curved == curved
+
+
+def test_json_of_something_else():
+    for text in ("", "{}", '{"format": "opalg geometry 1", "type": "FanBeam"}'):
+        with pytest.raises(ArgumentError, match="is no geometry"):
+            tomo.Geometry.from_json(text)
+    with pytest.raises(ArgumentError, match="'FanBeam', expected one of"):
+        tomo.ConeBeam.from_json(tomo.FanBeam(2, **FAN).to_json())
+
+
+def test_spaces_and_weights():
+    fan = tomo.FanBeam(10, **FAN)
+    assert fan.space().weighting == pytest.approx(2 * np.pi / 10 * 2.0)
+    assert (tomo.rotate("z", 1.0) * fan).space().weighting == pytest.approx(2 * np.pi / 10 * 2.0)
+    # A full turn whose end is measured twice.
+    ends = tomo.FanBeam(np.linspace(0, 2 * np.pi, 11), **FAN).view_weights
+    np.testing.assert_allclose(ends, np.deg2rad([18, *[36] * 9, 18]))
+    assert fan.space().axes == ("view", "u")
+
+
+def test_vectors_have_no_distances():
+    free = tomo.rotate("z", 0.1) * tomo.FanBeam(2, **FAN)
+    with pytest.raises(NotSupportedError, match="source_positions"):
+        free.sod  # noqa: B018
+    np.testing.assert_allclose(free.angles, [0.1, np.pi + 0.1])
+
+
+@given(geometries())
+def test_any_geometry_keeps_its_promises(geometry):
+    assert type(geometry).from_json(geometry.to_json()) == geometry
+    T = tomo.rotate("z", 0.4) * tomo.translate(x=3.0, y=-1.0)
+    assert (T.inverse * (T * geometry)).is_close(geometry, 1e-9)
+    directions = geometry.rays()[1]
+    turned = (T * geometry).rays()
+    lift = np.zeros((*directions.shape[:-1], 3))
+    lift[..., : geometry.ndim] = directions
+    expected = (lift @ T.matrices[:3, :3].T)[..., : geometry.ndim]
+    np.testing.assert_allclose(turned[1], expected, atol=1e-12)
+    assert geometry[::1] == geometry
+
+
+# Pictures
+
+
+@KINDS
+def test_pictures(geometry, tmp_path):
+    pytest.importorskip("matplotlib")
+    figure = geometry.show(views=3)
+    figure.savefig(tmp_path / "scan.svg")
+    assert "<svg" in (tmp_path / "scan.svg").read_text()
+    grid = oa.Grid((6, 7, 8)[-geometry.ndim :], 3.0)
+    axes = geometry.show(grid).axes[0]
+    x = np.concatenate([np.asarray(line.get_data()[0], float) for line in axes.lines])
+    if not geometry.frames.parallel and geometry.ndim == 2:
+        assert x.min() <= geometry.source_positions[:, 0].min() + 1e-9
+    with pytest.raises(ArgumentError, match="does not fit"):
+        geometry.show(oa.Grid((3,) * (5 - geometry.ndim)))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda: tomo.FanBeam(9, 5, 1.0, 100.0, 90.0), ArgumentError, "virtual detector"),
+        (lambda: tomo.FanBeam(9, 5, 1.0, -1.0, 90.0), ArgumentError, "sod must be a positive"),
+        (lambda: tomo.FanBeam(9, 5, 1.0, 10.0, np.inf), ArgumentError, "sdd must be a positive"),
+        (lambda: tomo.FanBeam(9, (4, 5), 1.0, 10.0, 20.0), ArgumentError, "see tomo.ConeBeam"),
+        (lambda: tomo.ConeBeam(9, 5, 1.0, 10.0, 20.0), ArgumentError, "see tomo.FanBeam"),
+        (lambda: tomo.FanBeam(9, 70, 1.0, 10.0, 20.0, True), ArgumentError, "half a turn"),
+        (lambda: tomo.FanBeam(np.arange(360), **FAN), ArgumentError, "in degrees"),
+        (lambda: tomo.ConeBeam.helical(0, 1.0, 5, **CONE), ArgumentError, "number of turns"),
+        (
+            lambda: tomo.FanBeam.from_vectors([[0, 0]], [[4, 0]], [[1, 0]], 5),
+            ArgumentError,
+            "the source lies in its plane",
+        ),
+        (
+            lambda: tomo.ConeBeam.from_vectors(
+                [[0, -9, 0]], [[0, 9, 0]], [[1, 0, 0]], [[1, 0, 0]], (2, 2)
+            ),
+            ArgumentError,
+            "parallel to each other",
+        ),
+        (
+            lambda: tomo.ConeBeam.from_vectors(
+                np.ones((3, 2)), [[0, 9, 0]], [[0, 0, 1]], [[1, 0, 0]], (2, 2)
+            ),
+            ArgumentError,
+            r"source must hold one vector \(x, y, z\) per view",
+        ),
+        (
+            lambda: tomo.FanBeam.from_vectors(np.ones((3, 2)), np.zeros((2, 2)), [[1, 0]], 5),
+            ArgumentError,
+            "detector_centre has 2 views where others have 3",
+        ),
+        (
+            lambda: tomo.FanBeam.from_vectors([[0, np.nan]], [[0, 9]], [[1, 0]], 5),
+            NonFiniteError,
+            "source must be finite",
+        ),
+        (
+            lambda: tomo.FanBeam.from_vectors(
+                [[0, -9]], [[0, 9]], [[1, 0]], 5, arc_centre=[[3, -9]]
+            ),
+            ArgumentError,
+            "u_step is a tangent",
+        ),
+        (
+            lambda: tomo.ParallelBeam.from_vectors(
+                [[0, 1, 0]], [[0, 0, 0]], None, [[1, 0, 0]], (2, 2)
+            ),
+            ArgumentError,
+            "v_step belongs",
+        ),
+    ],
+)
+def test_errors_say_what_is_wrong(build, error, words):
+    with pytest.raises(error, match=words):
+        build()

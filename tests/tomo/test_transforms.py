@@ -1,0 +1,223 @@
+"""Motions of geometries, and projection matrices."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from opalg import tomo
+from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
+
+CONE = tomo.ConeBeam(5, detector=(4, 6), pitch=(3.0, 2.0), sod=100.0, sdd=150.0, offset=(1.0, -4.0))
+
+
+def project(geometry, point):
+    """Pixel indices (u, v) at which a point is seen, by solving for them; one row per view."""
+    f = geometry.frames
+    found = []
+    for i in range(len(f)):
+        columns = np.stack([f.u_steps[i], f.v_steps[i], f.origins[i] - np.asarray(point)], axis=1)
+        if f.parallel:
+            columns[:, 2] = f.origins[i]
+        u, v, _ = np.linalg.solve(columns, np.asarray(point) - f.centres[i])
+        found.append(
+            (u + (geometry.detector_shape[1] - 1) / 2, v + (geometry.detector_shape[0] - 1) / 2)
+        )
+    return np.array(found)
+
+
+def test_turning_about_z_is_a_change_of_angles():
+    turned = tomo.rotate("z", 0.3) * CONE
+    angles = CONE.angles + 0.3
+    assert turned.is_close(CONE._replace(angles=angles), 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("axis", "before", "after"), [("z", "x", "y"), ("x", "y", "z"), ("y", "z", "x")]
+)
+def test_turns_are_right_handed(axis, before, after):
+    unit = dict(zip("xyz", np.eye(3), strict=True))
+    turn = tomo.rotate(axis, math.pi / 2)
+    np.testing.assert_allclose(turn.points(unit[before]), unit[after], atol=1e-15)
+    np.testing.assert_allclose(tomo.rotate(unit[axis], math.pi / 2).matrices, turn.matrices)
+    about = tomo.rotate(axis, 1.0, centre=(1.0, 2.0, 3.0))
+    np.testing.assert_allclose(about.points((1.0, 2.0, 3.0)), (1, 2, 3), atol=1e-14)
+
+
+def test_composition_runs_from_right_to_left():
+    T, S = tomo.translate(x=5.0), tomo.rotate("z", 0.7)
+    assert (T * S * CONE).is_close(T * (S * CONE), 1e-10)
+    assert not (T * S * CONE).is_close(S * T * CONE, 1.0)
+    both = S.inverse * T.inverse * T * S
+    np.testing.assert_allclose(both.matrices, np.eye(4), atol=1e-15)
+    np.testing.assert_array_equal(T[:0].matrices if T.num_views else T.matrices, T.matrices)
+
+
+def test_scaling_and_mirrors():
+    doubled = tomo.scale(2.0) * CONE
+    expected = tomo.ConeBeam(5, (4, 6), (6.0, 4.0), 200.0, 300.0, offset=(2.0, -8.0))
+    assert doubled.is_close(expected, 1e-10)
+    mirrored = tomo.reflect("x") * CONE
+    np.testing.assert_allclose(mirrored.source_positions[:, 0], -CONE.source_positions[:, 0])
+    assert (tomo.reflect("x") * mirrored).is_close(CONE)
+
+
+def test_a_moving_volume_is_the_inverse_motion_of_the_geometry():
+    """Where a point that moves is seen: the point of the volume in the moved geometry."""
+    motion = tomo.translate(x=np.linspace(0, 3, 5)) * tomo.rotate("z", np.linspace(0, 0.2, 5))
+    point = np.array([4.0, -7.0, 5.0])
+    moved = motion.points(point)
+    seen = np.concatenate([project(CONE[i], moved[i]) for i in range(5)])
+    np.testing.assert_allclose(project(motion.inverse * CONE, point), seen, atol=1e-10)
+    assert motion.num_views == 5
+    np.testing.assert_array_equal(motion[2:4].matrices, motion.matrices[2:4])
+
+
+def test_tilted_axis():
+    tilted = tomo.rotate("x", 0.4) * tomo.ParallelBeam(6, detector=(4, 5))
+    axis = np.array([0.0, -math.sin(0.4), math.cos(0.4)])
+    np.testing.assert_allclose(tilted.v_directions, np.tile(axis, (6, 1)), atol=1e-15)
+    np.testing.assert_allclose(tilted.ray_directions @ axis, 0, atol=1e-15)
+
+
+def test_2d_geometries_stay_in_their_plane():
+    fan = tomo.FanBeam(3, 5, 1.0, 10.0, 20.0)
+    moved = tomo.translate(x=1.0, y=2.0) * fan
+    np.testing.assert_allclose(moved.source_positions, fan.source_positions + np.array([1, 2]))
+    for transform in (tomo.rotate("x", 0.1), tomo.translate(z=1.0)):
+        with pytest.raises(ArgumentError, match="stays in its plane"):
+            transform * fan
+    mirrored = tomo.reflect("z") * fan  # leaves the plane as it is
+    assert mirrored.is_close(fan)
+
+
+def test_curved_detectors_keep_their_shape():
+    curved = tomo.ConeBeam(3, (4, 5), 2.0, 100.0, 150.0, curved=True)
+    big = tomo.scale(2.0) * curved
+    assert big.is_close(tomo.ConeBeam(3, (4, 5), 4.0, 200.0, 300.0, curved=True), 1e-10)
+    with pytest.raises(ArgumentError, match="curved detector cannot be scaled"):
+        tomo.scale((1.0, 1.0, 2.0)) * curved
+
+
+def test_transforms_are_values():
+    T = tomo.rotate("x", [0.1, 0.2])
+    assert pickle.loads(pickle.dumps(T)) == T
+    assert str(T) == "Transform of 2 views"
+    assert T != T.inverse
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda: tomo.rotate("w", 0.1), ArgumentError, "'x', 'y', 'z' or a vector"),
+        (lambda: tomo.rotate((0, 0, 0), 0.1), ArgumentError, "'x', 'y', 'z' or a vector"),
+        (lambda: tomo.rotate("x", np.nan), NonFiniteError, "finite"),
+        (lambda: tomo.translate(x="far"), ArgumentError, "expected a number"),
+        (lambda: tomo.scale(-1.0), ArgumentError, "positive"),
+        (lambda: tomo.rotate("x", [0.1, 0.2]) * CONE, ArgumentError, "2 views does not fit"),
+        (
+            lambda: tomo.rotate("x", [0.1, 0.2]) * tomo.rotate("x", [0.1] * 3),
+            ArgumentError,
+            "2 and 3",
+        ),
+        (lambda: tomo.Transform(np.ones((4, 4))), ArgumentError, "last row"),
+        (lambda: tomo.Transform(np.diag([1, 1, 0, 1])), ArgumentError, "invertible"),
+        (lambda: tomo.Transform(np.ones((3, 4))), ArgumentError, "shape"),
+        (lambda: tomo.rotate("x", 0.1)[0], ArgumentError, "one for all views"),
+    ],
+)
+def test_errors_say_what_is_wrong(build, error, words):
+    with pytest.raises(error, match=words):
+        build()
+
+
+# Projection matrices
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0, 0.02, -500.0])
+def test_matrices_of_either_sign_give_the_same_geometry(factor):
+    geometry = tomo.rotate("x", 0.2) * (tomo.translate(x=3.0) * CONE)
+    matrices = geometry.to_matrices() * factor
+    assert tomo.ConeBeam.from_matrices(matrices, (4, 6), sdd=150.0).is_close(geometry, 1e-9)
+
+
+def test_matrices_project_points_to_pixel_indices():
+    points = np.random.default_rng(0).uniform(-20, 20, (7, 3))
+    matrices = CONE.to_matrices()
+    for point in points:
+        u, v, w = (matrices @ np.append(point, 1.0)).T
+        np.testing.assert_allclose(
+            np.stack([u / w, v / w], axis=-1), project(CONE, point), atol=1e-9
+        )
+        assert (w > 0).all()
+    # The depth is a length along the normal of the detector: of the origin the distance of the axis.
+    np.testing.assert_allclose((matrices @ [0, 0, 0, 1.0])[:, 2], 100.0)
+
+
+def test_without_a_distance_the_detector_is_as_far_behind_the_origin_as_the_source():
+    free = tomo.ConeBeam.from_matrices(CONE.to_matrices(), (4, 6))
+    np.testing.assert_allclose(free.source_positions, CONE.source_positions, atol=1e-10)
+    directions, expected = free.rays()[1], CONE.rays()[1]
+    np.testing.assert_allclose(directions, expected, atol=1e-12)
+    np.testing.assert_allclose(
+        free.frames.pixels((4, 6)),
+        CONE.source_positions[:, None, None]
+        + (200 / 150) * (CONE.frames.pixels((4, 6)) - CONE.source_positions[:, None, None]),
+        atol=1e-9,
+    )
+
+
+def test_a_textbook_camera():
+    """K [R | t] with focal length and principal point in pixels, y of the image downwards."""
+    focal, u0, v0, distance = 500.0, 30.0, 20.0, 80.0
+    K = np.array([[focal, 0, u0], [0, focal, v0], [0, 0, 1]])
+    R = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # looks along +y, z upwards
+    P = K @ np.concatenate([R, np.array([[0], [0], [distance]])], axis=1)
+    cone = tomo.ConeBeam.from_matrices(P, detector=(41, 61), sdd=160.0)
+    np.testing.assert_allclose(cone.source_positions, [[0, -distance, 0]], atol=1e-12)
+    np.testing.assert_allclose(cone.u_directions, [[1, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(cone.v_directions, [[0, 0, -1]], atol=1e-12)
+    assert cone.pitch == pytest.approx((160 / focal, 160 / focal))
+    np.testing.assert_allclose(cone.detector_positions, [[0, 80, 0]], atol=1e-12)
+
+
+def test_matrices_of_a_part_of_the_detector():
+    part = CONE[1:3, 1:3, 2:6:2]
+    for i, view in enumerate((1, 2)):
+        u, v, w = part.to_matrices()[i] @ [1.0, 2.0, 3.0, 1.0]
+        whole = project(CONE[view], (1.0, 2.0, 3.0))[0]
+        assert (2 + 2 * u / w, 1 + v / w) == pytest.approx(tuple(whole))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda: tomo.ConeBeam.from_matrices(np.ones((2, 3)), (4, 5)), ArgumentError, "3, 4"),
+        (lambda: tomo.ConeBeam.from_matrices(np.ones((3, 4)), (4, 5)), ArgumentError, "singular"),
+        (lambda: tomo.ConeBeam.from_matrices(CONE.to_matrices(), 5), ArgumentError, r"\(v, u\)"),
+        (
+            lambda: tomo.ConeBeam.from_matrices(np.eye(3, 4), (4, 5)),
+            ArgumentError,
+            "beside the source",
+        ),
+        (
+            lambda: tomo.ConeBeam.from_matrices(CONE.to_matrices(), (4, 6), sdd=-1),
+            ArgumentError,
+            "sdd",
+        ),
+        (
+            lambda: tomo.ConeBeam.from_matrices(np.full((3, 4), np.nan), (4, 6)),
+            NonFiniteError,
+            "finite",
+        ),
+        (
+            lambda: tomo.ConeBeam(3, (4, 5), 1.0, 10.0, 20.0, curved=True).to_matrices(),
+            NotSupportedError,
+            "flat detector",
+        ),
+    ],
+)
+def test_matrix_errors(build, error, words):
+    with pytest.raises(error, match=words):
+        build()
