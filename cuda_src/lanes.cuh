@@ -77,6 +77,21 @@ template <class V> OPALG_INLINE V smaller(V a, V b) {
 #endif
     return a < b ? a : b;
 }
+template <class V> OPALG_INLINE V rounded_down(V a) {
+#if defined(__AVX512F__) && !defined(__CUDACC__)
+    if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 8)
+        return (V)_mm512_maskz_roundscale_pd(__mmask8(-1), (__m512d)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#endif
+#if defined(__AVX2__) && !defined(__CUDACC__)
+    if constexpr (sizeof(V) == 32 && sizeof(RealOf<V>) == 8) return (V)_mm256_floor_pd((__m256d)a);
+#endif
+    if constexpr (Lanes<V>::count == 1) {
+        return __builtin_floor(a);
+    } else {
+        for (int l = 0; l < Lanes<V>::count; ++l) a[l] = __builtin_floor(a[l]);
+        return a;
+    }
+}
 template <class V> OPALG_INLINE IndexOf<V> clamped(IndexOf<V> index, std::int64_t low, std::int64_t high) {
     const IndexOf<V> l = broadcast_index<V>(low), h = broadcast_index<V>(high);
     const IndexOf<V> raised = index < l ? l : index;

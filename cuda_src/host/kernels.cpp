@@ -1,8 +1,4 @@
 // Compiled once per instruction set, with OPALG_ISA as the name of its namespace.
-#include "image_kernels.h"
-#include "packing_kernels.h"
-#include "stack_kernels.h"
-
 #if defined(__AVX512F__)
 #define OPALG_REGISTER_BYTES 64
 #elif defined(__AVX2__)
@@ -10,6 +6,11 @@
 #else
 #define OPALG_REGISTER_BYTES 16
 #endif
+
+#include "image_kernels.h"
+#include "packing_kernels.h"
+#include "ray_kernels.h"
+#include "stack_kernels.h"
 
 namespace opalg {
 namespace OPALG_ISA {
@@ -20,7 +21,8 @@ template <class T> using Register = Pack<T, OPALG_REGISTER_BYTES / sizeof(T)>;
     {                                                                                                  \
         Lanes<Register<T>>::count, project_image<Register<T>>, project_stack<Register<T>>,             \
             backproject_image<Register<T>>, backproject_stack<Register<T>>, pack_row<Register<T>>,     \
-            unpack_row<Register<T>>                                                                    \
+            unpack_row<Register<T>>, project_rays<Register<T>>, scatter_rays<Register<T>>,             \
+            scale_row<Register<T>>                                                                     \
     }
 
 extern const Kernels<float> float32;

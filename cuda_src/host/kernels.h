@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "../joseph.cuh"
+#include "ray_jobs.h"
 
 namespace opalg {
 
@@ -86,6 +87,9 @@ template <class T> struct Kernels {
     void (*backproject_stack)(const BackprojectStrip<T>&);
     void (*pack_row)(const PackRow<T>&);
     void (*unpack_row)(const UnpackRow<T>&);
+    void (*project_rays)(const ProjectRays<T>&);
+    void (*scatter_rays)(const ScatterRays<T>&);
+    void (*scale_row)(const ScaleRow<T>&);
 };
 
 struct InstructionSet {

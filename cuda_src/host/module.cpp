@@ -12,6 +12,7 @@
 
 #include "dispatch.h"
 #include "problem.h"
+#include "ray_problem.h"
 #include "team.h"
 
 namespace nb = nanobind;
@@ -42,7 +43,7 @@ static Problem make_problem(const Matrix<const double>& rays, const Vector<const
 }
 
 // Runs without the GIL. A thread that may see Ctrl-C takes it for a moment, about every 50 ms.
-template <class Work> static void run(const Problem& problem, int threads, bool interruptible, const Work& work) {
+template <class P, class Work> static void run(const P& problem, int threads, bool interruptible, const Work& work) {
     bool raised = false;
     {
         nb::gil_scoped_release release;
@@ -93,10 +94,75 @@ template <class T> static void bind(nb::module_& m) {
         nb::arg("volumes").noconvert(), nb::arg("threads"), nb::arg("interruptible"));
 }
 
+// Vectors are [views, 3] throughout; arc_centres has no rows if the detector is flat.
+struct RayArrays {
+    Matrix<const double> sources, corners, u_steps, v_steps, arc_centres;
+    double arc_step;
+    bool parallel, flat;
+};
+
+static RayProblem make_problem(const RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume,
+                               Detector detector, std::int64_t batch, std::size_t volumes, std::size_t projections) {
+    const auto [nz, ny, nx] = volume;
+    const auto [rows, detectors] = detector;
+    const std::int64_t views = std::int64_t(rays.sources.shape(0));
+    const bool curved = rays.arc_centres.shape(0) > 0;
+    bool sizes = batch >= 0 && rows >= 0 && detectors >= 0 && detectors < kFarAway && rows < kFarAway;
+    for (const std::int64_t n : {nx, ny, nz}) sizes = sizes && n >= 0 && n < kFarAway;
+    for (const auto* vectors : {&rays.sources, &rays.corners, &rays.u_steps, &rays.v_steps})
+        sizes = sizes && vectors->shape(0) == std::size_t(views) && vectors->shape(1) == 3;
+    if (curved) sizes = sizes && rays.arc_centres.shape(0) == std::size_t(views) && rays.arc_centres.shape(1) == 3;
+    if (rays.flat) sizes = sizes && nz == 1 && rows == 1;
+    const RayProblem problem{batch, {nx, ny, nz}, views, rows, detectors, rays.sources.data(), rays.corners.data(),
+                             rays.u_steps.data(), rays.v_steps.data(), curved ? rays.arc_centres.data() : nullptr,
+                             rays.arc_step, {std::get<0>(spacing), std::get<1>(spacing), std::get<2>(spacing)},
+                             rays.parallel, rays.flat};
+    if (!sizes || std::int64_t(volumes) != batch * problem.volume_size() ||
+        std::int64_t(projections) != batch * problem.projection_size())
+        throw std::invalid_argument("the sizes of arrays and geometry do not agree");
+    return problem;
+}
+
+template <class T> static void bind_rays(nb::module_& m) {
+    m.def(
+        "project_rays",
+        [](RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume, Detector detector,
+           std::int64_t batch, Array<const T> volumes, Array<T> projections, int threads, bool interruptible) {
+            const RayProblem problem =
+                make_problem(rays, spacing, volume, detector, batch, volumes.size(), projections.size());
+            const Kernels<T>& kernels = active_kernels<T>();
+            run(problem, threads, interruptible,
+                [&](Team& team) { project(problem, kernels, volumes.data(), projections.data(), team); });
+        },
+        nb::arg("rays"), nb::arg("spacing"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("batch"),
+        nb::arg("volumes").noconvert(), nb::arg("projections").noconvert(), nb::arg("threads"),
+        nb::arg("interruptible"));
+    m.def(
+        "backproject_rays",
+        [](RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume, Detector detector,
+           std::int64_t batch, Array<const T> projections, Array<T> volumes, int threads, bool interruptible) {
+            const RayProblem problem =
+                make_problem(rays, spacing, volume, detector, batch, volumes.size(), projections.size());
+            const Kernels<T>& kernels = active_kernels<T>();
+            run(problem, threads, interruptible,
+                [&](Team& team) { backproject(problem, kernels, projections.data(), volumes.data(), team); });
+        },
+        nb::arg("rays"), nb::arg("spacing"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("batch"),
+        nb::arg("projections").noconvert(), nb::arg("volumes").noconvert(), nb::arg("threads"),
+        nb::arg("interruptible"));
+}
+
 NB_MODULE(_cpu, m) {
     m.doc() = "Projectors on the CPU; use opalg.engines.cpu.";
     bind<float>(m);
     bind<double>(m);
+    nb::class_<RayArrays>(m, "RayArrays")
+        .def(nb::init<Matrix<const double>, Matrix<const double>, Matrix<const double>, Matrix<const double>,
+                      Matrix<const double>, double, bool, bool>(),
+             nb::arg("sources"), nb::arg("corners"), nb::arg("u_steps"), nb::arg("v_steps"), nb::arg("arc_centres"),
+             nb::arg("arc_step"), nb::arg("parallel"), nb::arg("flat"));
+    bind_rays<float>(m);
+    bind_rays<double>(m);
     m.def("instruction_sets", [] {
         std::vector<std::tuple<std::string, std::string>> sets;
         for (const InstructionSet& set : available_instruction_sets()) sets.emplace_back(set.name, set.description);

@@ -26,5 +26,41 @@ def backproject(
     threads: int,
     interruptible: bool,
 ) -> None: ...
+
+class RayArrays:
+    def __init__(
+        self,
+        sources: Any,
+        corners: Any,
+        u_steps: Any,
+        v_steps: Any,
+        arc_centres: Any,
+        arc_step: float,
+        parallel: bool,
+        flat: bool,
+    ) -> None: ...
+
+def project_rays(
+    rays: RayArrays,
+    spacing: tuple[float, float, float],
+    volume_shape: tuple[int, int, int],
+    detector_shape: tuple[int, int],
+    batch: int,
+    volumes: Any,
+    projections: Any,
+    threads: int,
+    interruptible: bool,
+) -> None: ...
+def backproject_rays(
+    rays: RayArrays,
+    spacing: tuple[float, float, float],
+    volume_shape: tuple[int, int, int],
+    detector_shape: tuple[int, int],
+    batch: int,
+    projections: Any,
+    volumes: Any,
+    threads: int,
+    interruptible: bool,
+) -> None: ...
 def instruction_sets() -> list[tuple[str, str]]: ...
 def active_instruction_set() -> str: ...

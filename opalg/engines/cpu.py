@@ -1,4 +1,4 @@
-"""Projectors on the CPU: Joseph's method for parallel beams, and its exact transpose.
+"""Projectors on the CPU: Joseph's method for parallel and divergent beams, and its exact transpose.
 
 Arrays are NumPy's, float32 or float64, and are used where they lie. Results do not depend on the
 number of threads, to the last bit.
@@ -13,9 +13,11 @@ from types import ModuleType
 
 import numpy as np
 
+from opalg.engines.divergent import DivergentPlan
 from opalg.errors import ArgumentError, DtypeError, MissingExtraError
 
 __all__ = [
+    "DivergentPlan",
     "ParallelPlan",
     "active_instruction_set",
     "backproject",
@@ -119,7 +121,11 @@ class ParallelPlan:
 
 
 def project(
-    plan: ParallelPlan, x: np.ndarray, out: np.ndarray, *, threads: int | None = None
+    plan: ParallelPlan | DivergentPlan,
+    x: np.ndarray,
+    out: np.ndarray,
+    *,
+    threads: int | None = None,
 ) -> None:
     """Integrate volumes along the rays.
 
@@ -151,7 +157,11 @@ def project(
 
 
 def backproject(
-    plan: ParallelPlan, y: np.ndarray, out: np.ndarray, *, threads: int | None = None
+    plan: ParallelPlan | DivergentPlan,
+    y: np.ndarray,
+    out: np.ndarray,
+    *,
+    threads: int | None = None,
 ) -> None:
     """Apply the exact transpose of `project`.
 
@@ -236,7 +246,7 @@ def active_instruction_set() -> str:
 
 def _run(
     name: str,
-    plan: ParallelPlan,
+    plan: ParallelPlan | DivergentPlan,
     source: np.ndarray,
     source_shape: tuple[int, ...],
     target: np.ndarray,
@@ -256,6 +266,16 @@ def _run(
         raise ArgumentError("out overlaps the input: give it memory of its own")
     count = get_num_threads() if threads is None else _thread_count(threads)
     active_instruction_set()  # a wrong OPALG_ISA is told here, in words
+    arguments = (
+        math.prod(batch),
+        source,
+        target,
+        count,
+        threading.current_thread() is threading.main_thread(),
+    )
+    if isinstance(plan, DivergentPlan):
+        getattr(_extension(), f"{name}_rays")(*_ray_arguments(plan), *arguments)
+        return
     first, step = plan.rows or (0.0, 1.0)
     nz = plan.volume_shape[0] if plan.rows else 1
     nv = plan.detector_shape[0] if plan.rows else 1
@@ -266,12 +286,33 @@ def _run(
         (nv, plan.detector_shape[-1]),
         first,
         step,
-        math.prod(batch),
-        source,
-        target,
-        count,
-        threading.current_thread() is threading.main_thread(),
+        *arguments,
     )
+
+
+def _ray_arguments(plan: DivergentPlan) -> tuple[object, ...]:
+    """Rays, spacing, shapes of volume and detector; a slice as the plane z = 0 of a volume."""
+    flat = len(plan.volume_shape) == 2
+    views = len(plan.sources)
+
+    def vectors(array: np.ndarray | None) -> np.ndarray:
+        if array is None:
+            return np.zeros((0, 3))
+        return np.pad(array, ((0, 0), (0, 1))) if flat else array
+
+    rays = _extension().RayArrays(
+        vectors(plan.sources),
+        vectors(plan.detectors),
+        vectors(plan.u_steps),
+        np.tile([0.0, 0.0, 1.0], (views, 1)) if flat else plan.v_steps,
+        vectors(plan.arc_centres),
+        plan.arc_step,
+        plan.parallel,
+        flat,
+    )
+    one = (1,) if flat else ()
+    spacing = (*(plan.spacing or ()), *map(float, one))
+    return rays, spacing, (*one, *plan.volume_shape), (*one, *plan.detector_shape)
 
 
 def _batch(name: str, array: np.ndarray, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,0 +1,69 @@
+// What a call for rays in any direction is about.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "buffer.h"
+#include "ray_jobs.h"
+#include "team.h"
+
+namespace opalg {
+
+// A slice is a volume of one plane z = 0 before a detector of one row.
+struct RayProblem {
+    std::int64_t batch;
+    std::int64_t size[3];                          // x, y, z: volumes [batch, z, y, x]
+    std::int64_t views, rows, detectors;           // projections [batch, views, rows, detectors]
+    const double *sources, *corners, *u_steps, *v_steps;  // [views, 3], x y z; corners are centres of pixel (0, 0)
+    const double* arc_centres;                     // [views, 3], or null: flat
+    double arc_step, spacing[3];
+    bool parallel, flat;                           // flat: a slice
+
+    std::int64_t volume_size() const { return size[0] * size[1] * size[2]; }
+    std::int64_t projection_size() const { return views * rows * detectors; }
+    std::int64_t row_offset(std::int64_t view, std::int64_t row) const { return (view * rows + row) * detectors; }
+    std::int64_t stride(int axis) const { return axis == 0 ? 1 : axis == 1 ? size[0] : size[0] * size[1]; }
+};
+
+// Centres of the pixels of row 0 of all views.
+class PixelTable {
+public:
+    explicit PixelTable(const RayProblem& problem);
+
+    RayRow row(std::int64_t view, std::int64_t row) const;
+    const double* pixel(std::int64_t view, int axis) const { return memory_.data() + (view * 3 + axis) * stride_; }
+
+private:
+    const RayProblem& problem_;
+    std::int64_t stride_;
+    Buffer<double> memory_;
+};
+
+// Whether some rays of a view may run mainly along an axis; never false by mistake.
+bool runs_along(const RayProblem& problem, const PixelTable& pixels, std::int64_t view, int axis);
+
+// Pixels of a view that may see the box low..high, as ranges of rows and columns; all of them where that is not simple.
+struct PixelRange {
+    std::int64_t first_row, last_row, first_column, last_column;
+};
+PixelRange pixels_that_see(const RayProblem& problem, std::int64_t view, const double low[3], const double high[3]);
+
+int useful_threads(const RayProblem& problem, int requested);
+
+template <class T> struct Kernels;
+
+// One volume -> its projections in some views, ray by ray, and the exact transpose. The output of these views is
+// overwritten; a volume, added to.
+template <class T>
+void project_rays(const RayProblem&, const PixelTable&, const std::vector<std::int64_t>& views, const Kernels<T>&,
+                  const T* volume, T* projections, Team&);
+template <class T>
+void backproject_rays(const RayProblem&, const PixelTable&, const std::vector<std::int64_t>& views, const Kernels<T>&,
+                      const T* projections, T* volume, Team&);
+
+// volumes -> projections by the fastest way for every view, and its exact transpose. The output is overwritten.
+template <class T> void project(const RayProblem&, const Kernels<T>&, const T* volumes, T* projections, Team&);
+template <class T> void backproject(const RayProblem&, const Kernels<T>&, const T* projections, T* volumes, Team&);
+
+}  // namespace opalg
