@@ -3,6 +3,7 @@
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.comparison import compare
 from opalg.solvers.krylov import CG, CGLS
+from opalg.solvers.primal_dual import PD3O, PDHG, CondatVu, LinearizedADMM
 from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.solver import Result, Solver
 from opalg.solvers.state import State
@@ -28,6 +29,11 @@ __all__ = [
     # Krylov
     "CG",
     "CGLS",
+    # Primal-dual
+    "PDHG",
+    "CondatVu",
+    "PD3O",
+    "LinearizedADMM",
     # The protocol
     "Result",
     "Solver",
