@@ -324,6 +324,12 @@ def projector(dtype: str, shape: tuple[int, ...] = (5, 6)) -> tomo.XrayTransform
 def xray_transform() -> Instances:
     yield "double", projector("float64")
     yield "single", projector("float32", (6, 5))
+    fan = tomo.FanBeam(4, detector=7, pitch=0.6, sod=6.0, sdd=9.0)
+    cone = tomo.ConeBeam(3, detector=(4, 5), pitch=0.9, sod=6.0, sdd=9.0, curved=True)
+    yield "fan", tomo.XrayTransform(oa.Grid((5, 6), 0.5, "float64"), fan)
+    yield "fan, single", tomo.XrayTransform(oa.Grid((5, 6), 0.5), tomo.rotate("z", 0.2) * fan)
+    yield "cone", tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5, "float64"), cone)
+    yield "cone, single", tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5), tomo.rotate("x", 0.2) * cone)
 
 
 @instances("FBP")

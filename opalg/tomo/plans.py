@@ -1,32 +1,57 @@
 """From geometries to what the engines compute: rays in index coordinates of a volume.
 
-Every geometry registers its own translation, so that operators need not know the kinds of geometries.
+Every geometry has a translation by its vectors; one that engines can do faster registers its own.
 """
 
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
 
 from opalg.engines.cpu import ParallelPlan
-from opalg.errors import NotSupportedError
+from opalg.engines.divergent import DivergentPlan
 from opalg.spaces import Grid
+from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 
-__all__ = ["count_samples", "make_plan"]
+__all__ = ["Plan", "count_samples", "make_plan"]
+
+Plan = ParallelPlan | DivergentPlan
 
 
 @singledispatch
-def make_plan(geometry: Geometry, grid: Grid) -> Any:
+def make_plan(geometry: Geometry, grid: Grid) -> Plan:
     """What the engine needs to project ``grid`` in ``geometry``."""
-    raise NotSupportedError(f"no engine can project in a {type(geometry).__name__}")
+    return _general_plan(geometry, grid)
+
+
+def _general_plan(geometry: Geometry, grid: Grid) -> DivergentPlan:
+    spacing = np.array(grid.spacing[::-1])
+    first_cell = np.array([axis[0] for axis in reversed(grid.coordinates)])
+    first_pixel = [-(n - 1) / 2 for n in geometry.detector_shape]
+    # Steps are put at pixel 0; on a curved detector they turn on the way there.
+    corner = geometry.frames.moved_in_plane(*first_pixel[::-1])
+    index = corner.mapped(np.diag(1 / spacing), -first_cell / spacing)
+    return DivergentPlan(
+        grid.shape,
+        geometry.detector_shape,
+        index.origins,
+        index.centres,
+        index.u_steps,
+        index.v_steps,
+        tuple(spacing.tolist()),
+        index.parallel,
+        index.arc_centres,
+        index.arc_step,
+    )
 
 
 @make_plan.register
-def _(geometry: ParallelBeam, grid: Grid) -> ParallelPlan:
+def _(geometry: ParallelBeam, grid: Grid) -> Plan:
+    if not geometry.regular:
+        return _general_plan(geometry, grid)
     spacing = np.array(grid.spacing[:-3:-1])  # (x, y)
     first_cell = np.array([axis[0] for axis in grid.coordinates[:-3:-1]])
     u = geometry.detector_coordinates[-1]
@@ -45,8 +70,44 @@ def _(geometry: ParallelBeam, grid: Grid) -> ParallelPlan:
     return ParallelPlan(grid.shape, geometry.detector_shape, rays, lengths, rows)
 
 
-def count_samples(plan: ParallelPlan) -> int:
+def count_samples(plan: Plan) -> int:
     """How many interpolations a projection makes inside the volume, roughly."""
+    return _count_in_slices(plan) if isinstance(plan, ParallelPlan) else _count_rays(plan)
+
+
+_VIEWS, _PIXELS = 32, 24  # of which rays are drawn for counting, along each axis of the detector
+
+
+def _count_rays(plan: DivergentPlan) -> int:
+    """From some rays: how many planes of its dominant axis each meets inside the volume."""
+    size = np.array(plan.volume_shape[::-1], float)
+    views = np.unique(np.linspace(0, len(plan.sources) - 1, _VIEWS).astype(int))
+    total, rays = 0.0, 0
+    for view in views:
+        pixels = plan.pixels(int(view))
+        for axis, n in enumerate(plan.detector_shape):
+            chosen = np.unique(np.linspace(0, n - 1, _PIXELS).astype(int))
+            pixels = np.take(pixels, chosen, axis=axis)
+        points = pixels.reshape(-1, len(size))
+        along = plan.sources[view] if plan.parallel else points - plan.sources[view]
+        total += float(_planes_met(points, np.broadcast_to(along, points.shape), size).sum())
+        rays += len(points)
+    return int(total / max(rays, 1) * np.prod(plan.projection_shape, dtype=float))
+
+
+def _planes_met(points: FloatArray, along: FloatArray, size: FloatArray) -> FloatArray:
+    """Index lengths of the parts of rays between -1/2 and n - 1/2, in steps of the dominant axis."""
+    moving = np.abs(along) > 1e-12
+    slope = np.where(moving, along, 1.0)
+    ends = np.stack([(-0.5 - points) / slope, (size - 0.5 - points) / slope])
+    inside = (points > -0.5) & (points < size - 0.5)
+    enter = np.where(moving, ends.min(axis=0), np.where(inside, -np.inf, np.inf)).max(axis=1)
+    leave = np.where(moving, ends.max(axis=0), np.where(inside, np.inf, -np.inf)).min(axis=1)
+    met: FloatArray = np.maximum(leave - enter, 0) * np.abs(along).max(axis=1)
+    return met
+
+
+def _count_in_slices(plan: ParallelPlan) -> int:
     ny, nx = plan.volume_shape[-2:]
     dx, dy = np.abs(plan.rays[:, 4]), np.abs(plan.rays[:, 5])
     along_x = dx > dy

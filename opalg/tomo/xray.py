@@ -51,8 +51,8 @@ class XrayTransform(LinearOperator):
     Notes
     -----
     A ray is sampled once in every plane of pixels along the axis it runs along most (in index
-    coordinates), by linear interpolation between the two nearest pixels of that plane [1]_; in 3D also
-    between the two nearest slices. The transpose is computed by the same arithmetic without atomics, and
+    coordinates), by linear interpolation between the nearest pixels of that plane [1]_: two in 2D, four in
+    3D. Rays of fans and cones start at the source and end at the detector. The transpose is computed by the same arithmetic without atomics, and
     its bits do not depend on the number of threads. Contiguous NumPy arrays and CPU tensors are read
     and written in place, others through a copy.
 

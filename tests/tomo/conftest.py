@@ -71,6 +71,41 @@ def joseph_matrix(grid, geometry):
     return full.reshape(views * nv * nu, -1)
 
 
+def ray_matrix(grid, geometry):
+    """The dense matrix for rays in any direction, written in physical coordinates; float64.
+
+    A divergent ray has samples on the planes between its source and its pixel, both included.
+    """
+    frames, ndim = geometry.frames, grid.ndim
+    pixels = frames.pixels(geometry.detector_shape).reshape(geometry.num_views, -1, ndim)
+    spacing, first = np.array(grid.spacing[::-1]), np.array([a[0] for a in grid.coordinates[::-1]])
+    shape = np.array(grid.shape[::-1])
+    matrix = np.zeros((*pixels.shape[:2], grid.size))
+    # Among equals y comes before x before z.
+    order = [1, 0] if ndim == 2 else [1, 0, 2]
+    for view, ray in np.ndindex(*pixels.shape[:2]):
+        end, origin = pixels[view, ray], frames.origins[view]
+        along = origin if frames.parallel else end - origin
+        steps = np.abs(along / spacing)
+        axis = max(order, key=lambda k: (steps[k], -order.index(k)))
+        length = spacing[axis] * np.linalg.norm(along) / abs(along[axis])
+        for plane in range(shape[axis]):
+            t = (first[axis] + plane * spacing[axis] - end[axis]) / along[axis]
+            if not frames.parallel and not -1 <= t <= 0:
+                continue
+            position = (end + t * along - first) / spacing
+            position[axis] = plane
+            lower = np.floor(position).astype(int)
+            for corner in np.ndindex(*(2,) * ndim):
+                cell = lower + corner
+                weight = np.prod(np.maximum(1 - np.abs(position - cell), 0))
+                if (cell >= 0).all() and (cell < shape).all():
+                    matrix[view, ray, np.ravel_multi_index(tuple(cell[::-1]), grid.shape)] += (
+                        weight * length
+                    )
+    return matrix.reshape(-1, grid.size)
+
+
 def _slice(grid):
     return type(grid)(grid.shape[1:], grid.spacing[1:], grid.dtype, grid.origin[1:])
 
@@ -79,3 +114,9 @@ def _slice(grid):
 def joseph():
     """The function (grid, geometry) -> dense matrix."""
     return joseph_matrix
+
+
+@pytest.fixture(scope="session")
+def joseph_rays():
+    """The same for any geometry, ray by ray."""
+    return ray_matrix
