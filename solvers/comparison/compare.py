@@ -88,7 +88,8 @@ def compare(
 
     *Memory* is the peak during the method beyond what was there before, as `tracemalloc` sees it: all
     arrays of NumPy, but neither PyTorch's nor the working memory of compiled engines. What an object
-    keeps for its next run counts for the first one. Tracing slows small allocations down by microseconds;
+    keeps for its next run, and modules that are loaded at their first use, count for the first run.
+    Tracing slows small allocations down by microseconds;
     with arrays of a megabyte it is not noticed.
 
     Solvers give the image that ``solver(y)`` gives, bit for bit, in the one run that is watched.

@@ -1,5 +1,6 @@
 """What `solvers.compare` runs, measures, and does when something goes wrong."""
 
+import contextlib
 import random
 import time
 import tracemalloc
@@ -29,6 +30,32 @@ def test_images_are_those_of_the_solver_bit_for_bit(scan, name):
     np.testing.assert_array_equal(report["it"].x, solver(scan.y))
     assert report["it"].iterations == 7
     assert report["it"].reason == "7 iterations were done"
+
+
+def every_solver(A):
+    """All solvers of the library that need no more than an operator and fit this one."""
+    found = {}
+    for name in solvers.__all__:
+        kind = getattr(solvers, name)
+        if (
+            isinstance(kind, type)
+            and issubclass(kind, solvers.Solver)
+            and kind is not solvers.Solver
+        ):
+            with contextlib.suppress(ArgumentError, TypeError):
+                found[name] = kind(A, iterations=3)
+    return found
+
+
+def test_every_solver_of_the_library_can_be_watched(scan):
+    methods = every_solver(scan.A)
+    assert {"SIRT", "CGLS", "Landweber"} <= set(methods)
+    report = solvers.compare(methods, scan.y, truth=scan.truth)
+    for name, solver in methods.items():
+        assert not report[name].failed, report[name].trace
+        np.testing.assert_array_equal(report[name].x, solver(scan.y), err_msg=name)
+        # Each iteration passes over the data once, forth and back; subsets count as their part.
+        assert 2 * report[name].iterations <= round(report[name].calls, 6), name
 
 
 def test_a_solver_that_has_finished_stops(scan):
