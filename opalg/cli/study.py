@@ -23,6 +23,8 @@ from opalg.spaces import Grid
 
 __all__ = ["Method", "Study", "read_study"]
 
+_BEAMS = {"parallel": tomo.ParallelBeam, "fan": tomo.FanBeam, "cone": tomo.ConeBeam}
+
 
 @dataclass(frozen=True)
 class Method:
@@ -123,9 +125,16 @@ def _simulated(document: Document, data: dict[str, Any]) -> Any:
     phantom = _made(document, ("data",), make, **settings)
 
     layout = document.table("geometry", required=True)
-    document.check_keys(("geometry",), layout, ("views", "detector", "pitch", "offset"))
+    beam = layout.pop("beam", "parallel")
+    if beam not in _BEAMS:
+        words = (
+            f"there is no beam {beam!r}{nearest(str(beam), _BEAMS)}; known are {', '.join(_BEAMS)}"
+        )
+        raise document.error(("geometry",), "beam", words)
+    offered = list(inspect.signature(_BEAMS[beam]).parameters)[1:]
+    document.check_keys(("geometry",), layout, ["beam", "views", *offered])
     views = layout.pop("views", 360)
-    geometry = _made(document, ("geometry",), tomo.ParallelBeam, angles=views, **layout)
+    geometry = _made(document, ("geometry",), _BEAMS[beam], angles=views, **layout)
     image = document.table("grid", required=True)
     document.check_keys(("grid",), image, ("shape", "spacing"))
     grid = _made(document, ("grid",), Grid, **image)

@@ -221,6 +221,22 @@ def test_measured_data(run, scan_file, tmp_path, body):
     assert "psnr" in done.output
 
 
+def test_a_fan_beam(run, study):
+    fan = STUDY.replace(
+        "views = 24\n", 'beam = "fan"\nviews = 24\npitch = 2.0\nsod = 60.0\nsdd = 120.0\n'
+    )
+    study.write_text(fan.replace('[methods.fbp]\nwindow = ["ram-lak", "hann"]\n', ""))
+    assert read_study(study).A.geometry == tomo.FanBeam(24, 36, 2.0, 60.0, 120.0)
+    done = run("compare", study, "-q")
+    assert done.exit_code == 0, done.output
+    study.write_text(fan.replace('"fan"', '"fun"'))
+    assert "line 7: there is no beam 'fun' (did you mean 'fan'?)" in run("compare", study).output
+    study.write_text(fan.replace("sod = 60.0\n", ""))
+    told = run("compare", study).output
+    assert "study.toml, line 6: " in told
+    assert "'sod'" in told
+
+
 def test_a_volume(run, tmp_path):
     path = tmp_path / "volume.toml"
     path.write_text(
