@@ -41,7 +41,7 @@ _dtypes: dict[Any, np.dtype[Any]] = {}
 
 
 def is_array(x: object) -> bool:
-    """Whether ``x`` is an array of a known library (NumPy scalars and lists are not)."""
+    """Whether ``x`` is an array of a known library (lists are not; NumPy's scalars are since NumPy 2)."""
     return type(x) in _namespaces or hasattr(x, "__array_namespace__") or is_torch(x)
 
 
@@ -207,9 +207,13 @@ def short_repr(value: object, limit: int = 24) -> str:
     """``repr`` that rebuilds small values and describes large arrays without printing them."""
     if isinstance(value, (list, tuple)) and any(is_array(item) for item in value):
         inner = ", ".join(short_repr(item, limit) for item in value)
-        return f"[{inner}]" if isinstance(value, list) else f"({inner},)"
+        if isinstance(value, list):
+            return f"[{inner}]"
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, np.dtype):
         return repr(value.name)
+    if isinstance(value, np.generic):
+        return repr(value.item())
     if not is_array(value):
         return repr(value)
     array: Any = value

@@ -107,6 +107,8 @@ def _build(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _hashable(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
     if is_array(value):
         return fingerprint(value)
     if isinstance(value, (list, tuple)):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array
+from opalg.errors import SpaceMismatchError
 
 __all__ = ["Blocks", "expand", "lincomb"]
 
@@ -18,6 +19,11 @@ class Blocks(tuple[Any, ...]):
 
     ``+ - * /`` act part by part, with another `Blocks` of the same structure or with a number;
     ``+=`` and its like change the parts in place. Iteration and indexing are those of a tuple.
+
+    Raises
+    ------
+    SpaceMismatchError
+        By arithmetic, if the numbers of parts differ.
 
     Examples
     --------
@@ -47,6 +53,11 @@ class Blocks(tuple[Any, ...]):
         if not isinstance(other, tuple) and getattr(other, "__array_ufunc__", self) is None:
             return NotImplemented  # an operator: it knows what to do with this element
         if isinstance(other, tuple):
+            if len(other) != len(self):
+                raise SpaceMismatchError(
+                    f"Blocks of {len(self)} and of {len(other)} parts cannot be combined; they must be "
+                    "elements of one space"
+                )
             return Blocks(function(a, b) for a, b in zip(self, other, strict=True))
         return Blocks(function(a, other) for a in self)
 

@@ -64,7 +64,9 @@ class Space(Value):
     Raises
     ------
     ArgumentError
-        If the shape, the number of axis names or the weighting make no sense.
+        If the shape, the axis names or the weighting make no sense.
+    DtypeError
+        If the data type is none of the four.
 
     Examples
     --------
@@ -88,12 +90,8 @@ class Space(Value):
         weighting: float | Array = 1.0,
     ) -> None:
         self.shape = as_shape(shape)
-        self.dtype = np.dtype(dtype)
-        if self.dtype.name not in _DTYPES:
-            raise DtypeError(f"dtype must be one of {', '.join(_DTYPES)}, got {self.dtype.name}")
-        self.axes = None if axes is None else tuple(axes)
-        if self.axes is not None and len(self.axes) != len(self.shape):
-            raise ArgumentError(f"{len(self.shape)} axis names are needed, got {self.axes}")
+        self.dtype = _as_dtype(dtype)
+        self.axes = _as_axes(axes, len(self.shape))
         self._weighting = _as_weighting(weighting, self.shape, self.dtype)
 
     # What the space is
@@ -174,7 +172,10 @@ class Space(Value):
         return self._create("empty", like, batch)
 
     def _create(self, function: str, like: Array | None, batch: tuple[int, ...]) -> Array:
-        shape = (*batch, *self.shape)
+        try:
+            shape = (*batch, *self.shape)
+        except TypeError:
+            raise ArgumentError(f"batch must be a tuple of extents, got {batch!r}") from None
         if like is None or type(like) is np.ndarray:
             return getattr(np, function)(shape, self.dtype)
         if isinstance(like, Blocks):
@@ -220,7 +221,10 @@ class Space(Value):
             If finite values overflow in the dtype of this space.
         """
         if not is_array(x):
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except ValueError as error:
+                raise ArgumentError(f"no array can be made of these values: {error}") from None
         like = like.first if isinstance(like, Blocks) else like
         if dtype_of(x).kind == "c" and not self.is_complex:
             raise DtypeError(
@@ -274,6 +278,8 @@ class Space(Value):
             )
         if dtype_of(x) != self.dtype and tuple(x.shape[max(x.ndim - self.ndim, 0) :]) == self.shape:
             name = dtype_of(x).name
+            if name == self.dtype.name:
+                name = f"{name} in the byte order of another machine"
             other = f", or build the space with dtype={name!r}" if name in _DTYPES else ""
             raise DtypeError(
                 f"{what} must have dtype {self.dtype}, got {name}; convert it with "
@@ -305,8 +311,18 @@ class Space(Value):
         -------
         array
             Of the shape of the batch axes (0-d without any).
+
+        Raises
+        ------
+        SpaceMismatchError, DtypeError
+            If ``x`` or ``y`` is no element, or they differ in their batch axes.
         """
         self.check(x, "x"), self.check(y, "y")
+        if x.shape != y.shape:
+            raise SpaceMismatchError(
+                f"x and y must have the same batch axes, got {self.batch_shape(x)} and "
+                f"{self.batch_shape(y)}"
+            )
         weight = self._weighting
         if isinstance(weight, float):
             value = _plain_inner(x, y, self.ndim)
@@ -352,9 +368,36 @@ class Space(Value):
         return f"{type(self).__name__} {self.shape}{axes} {self.dtype}"
 
 
+def _as_dtype(dtype: Any) -> np.dtype[Any]:
+    try:
+        name = np.dtype(dtype).name if dtype is not None else "None"
+    except TypeError:
+        name = str(dtype).removeprefix("torch.")
+    if name not in _DTYPES:
+        raise DtypeError(f"dtype must be one of {', '.join(_DTYPES)}, got {name}")
+    return np.dtype(name)
+
+
+def _as_axes(axes: Any, ndim: int) -> tuple[str, ...] | None:
+    if axes is None:
+        return None
+    try:
+        names = tuple(axes)
+    except TypeError:
+        names = ()
+    if len(names) != ndim or len(set(names)) != ndim or not all(isinstance(n, str) for n in names):
+        raise ArgumentError(f"{ndim} axis names are needed, each another text, got {axes!r}")
+    return names
+
+
 def _as_weighting(weighting: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> float | Constant:
     if not is_array(weighting) or weighting.ndim == 0:
-        weight = float(weighting)
+        try:
+            weight = float(weighting)
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                f"weighting must be a number or an array, got {weighting!r}"
+            ) from None
         if not (math.isfinite(weight) and weight > 0):
             raise ArgumentError(f"weighting must be positive and finite, got {weighting!r}")
         return weight

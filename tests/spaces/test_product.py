@@ -118,7 +118,7 @@ def test_arithmetic_of_blocks() -> None:
     v *= 0.5
     v -= u / 2
     assert u[0].tolist() == [0.5] * 2
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(SpaceMismatchError, match="of 2 and of 1 parts cannot be combined"):
         u + oa.Blocks((np.ones(2),))
     with pytest.raises(TypeError, match="norm"):
         assert u == u

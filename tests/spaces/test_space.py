@@ -127,6 +127,31 @@ def test_inner_is_linear_in_the_first_argument() -> None:
     assert space.inner(x, 1j * y) == pytest.approx(-1j * space.inner(x, y))
 
 
+@pytest.mark.parametrize("like", libraries())
+@pytest.mark.parametrize("batches", [((3,), (5,)), ((3,), ()), ((), (3,)), ((1,), (2,))])
+def test_inner_refuses_different_batches(like: Any, batches: Any) -> None:
+    space = oa.Space(4)
+    first, second = (space.ones(like, batch) for batch in batches)
+    with pytest.raises(SpaceMismatchError, match="same batch axes"):
+        space.inner(first, second)
+
+
+def test_the_byte_order_of_another_machine() -> None:
+    foreign = np.arange(3, dtype=">f4")
+    space = oa.Space(3, foreign.dtype)
+    assert space == oa.Space(3)
+    assert space.dtype.isnative
+    with pytest.raises(DtypeError, match=r"byte order of another machine; .* space\.asarray\(x\)$"):
+        space.check(foreign)
+    assert space.asarray(foreign) in space
+
+
+def test_numbers_of_numpy_are_printed_and_compared_as_numbers() -> None:
+    grid = oa.Grid((np.int64(4), 5), spacing=np.float64(0.5))
+    assert repr(grid) == "Grid((4, 5), spacing=0.5)"
+    assert oa.Scaling(grid, np.float64(2)) == oa.Scaling(grid, 2.0)
+
+
 def test_inner_of_strided_and_empty_batches() -> None:
     space = oa.Space((2, 3), "float64")
     x = space.random(0, batch=(4,))
@@ -237,11 +262,26 @@ def test_shapes_that_make_no_sense(shape: Any) -> None:
         oa.Space(shape)
 
 
+def torch_type() -> Any:
+    return pytest.importorskip("torch").int32
+
+
 def test_other_arguments_that_make_no_sense() -> None:
     with pytest.raises(DtypeError, match="float32, float64, complex64, complex128"):
         oa.Space(3, "int32")
-    with pytest.raises(ArgumentError, match="2 axis names"):
-        oa.Space((2, 3), axes=("x",))
+    for dtype in ("nonsense", None, torch_type()):
+        with pytest.raises(DtypeError, match="float32, float64, complex64, complex128"):
+            oa.Space(3, dtype)
+    for axes in (("x",), 5, ("x", "x"), (1, 2)):
+        with pytest.raises(ArgumentError, match="2 axis names"):
+            oa.Space((2, 3), axes=axes)
+    for weighting in ("heavy", None, [1.0, 2.0], 1j):
+        with pytest.raises(ArgumentError, match="weighting must be a number or an array"):
+            oa.Space(2, weighting=weighting)
+    with pytest.raises(ArgumentError, match="batch must be a tuple of extents, got 3"):
+        oa.Space(2).zeros(batch=3)
+    with pytest.raises(ArgumentError, match="no array can be made"):
+        oa.Space((2, 2)).asarray([[1, 2], [3]])
     with pytest.raises(ArgumentError, match="spacing must be positive"):
         oa.Grid(3, spacing=0.0)
     with pytest.raises(ArgumentError, match="spacing must be one number, or 2"):
