@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array, as_numpy, is_array, namespace
-from opalg.errors import DtypeError, NotSupportedError, SpaceMismatchError
+from opalg.errors import ArgumentError, DtypeError, NotSupportedError, SpaceMismatchError
 from opalg.operators import LinearOperator, MatrixOperator
 from opalg.spaces import Blocks, ProductSpace, Space
 
@@ -72,6 +72,8 @@ def from_scipy(operator: Any, domain: Any = None, range: Any = None) -> LinearOp
 
     Raises
     ------
+    ArgumentError
+        If ``operator`` is neither.
     SpaceMismatchError
         If the spaces have other sizes.
     DtypeError
@@ -87,6 +89,11 @@ def from_scipy(operator: Any, domain: Any = None, range: Any = None) -> LinearOp
     """
     if hasattr(operator, "tocsr") or is_array(operator):
         return MatrixOperator(operator, domain, range)
+    if not (hasattr(operator, "matvec") and hasattr(operator, "shape")):
+        raise ArgumentError(
+            "from_scipy takes a scipy.sparse.linalg.LinearOperator or a matrix, "
+            f"got {type(operator).__name__}"
+        )
     original = getattr(operator, "operator", None)
     if (
         isinstance(original, LinearOperator)

@@ -109,7 +109,7 @@ def block_matrix(rows: _Rows) -> Operator:
     Raises
     ------
     ArgumentError
-        If rows have different lengths, or a row or column has no operator.
+        If rows have different lengths, a row or column has no operator, or something is none.
     SpaceMismatchError
         If the domains in a column, or the ranges in a row, differ.
 
@@ -156,7 +156,14 @@ def _sequence(operators: Any, name: str) -> list[Operator]:
 
 
 def _build(form: str, rows: _Rows) -> Operator:
+    if not isinstance(rows, (list, tuple)) or not all(
+        isinstance(row, (list, tuple)) for row in rows
+    ):
+        raise ArgumentError(f"{form} takes a list of rows, each a list of operators, got {rows!r}")
     table = tuple(tuple(row) for row in rows)
+    for part in (part for row in table for part in row):
+        if not (part is None or isinstance(part, Operator)):
+            raise ArgumentError(f"{form} holds operators, and None for zero, got {part!r}")
     linear = all(isinstance(part, (LinearOperator, type(None))) for row in table for part in row)
     return (LinearBlockOperator if linear else BlockOperator)(form, table)
 
@@ -431,8 +438,8 @@ class Embedding(LinearOperator):
 def _part(space: Any, index: int) -> Any:
     if not isinstance(space, ProductSpace):
         raise ArgumentError(f"the parts of a product space are meant, got {space}")
-    if not -len(space) <= index < len(space):
-        raise ArgumentError(f"{space} has parts 0 to {len(space) - 1}, got index {index}")
+    if not isinstance(index, (int, np.integer)) or not -len(space) <= index < len(space):
+        raise ArgumentError(f"{space} has parts 0 to {len(space) - 1}, got index {index!r}")
     return space[index]
 
 

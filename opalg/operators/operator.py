@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from opalg.arrays import Array, in_autograd, is_array, is_torch, shares_memory
-from opalg.errors import NotSupportedError, SpaceMismatchError
+from opalg.arrays import Array, in_autograd, is_array, is_torch, shares_memory, short_repr
+from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.operators import autograd, norms, printing
 from opalg.spaces import Blocks
 from opalg.values import Value
@@ -65,6 +65,11 @@ class Operator(Value):
     ----------
     domain, range : Space or ProductSpace
 
+    Raises
+    ------
+    ArgumentError
+        If one of them is no space.
+
     Notes
     -----
     ``_apply(x, out)`` gets an element ``x`` of the domain (batch axes may stand in front) and either
@@ -85,6 +90,12 @@ class Operator(Value):
     range: Any
 
     def __init__(self, domain: Any, range: Any) -> None:
+        for space in (domain, range):
+            if not hasattr(space, "lincomb"):
+                raise ArgumentError(
+                    f"{type(self).__name__} maps between spaces such as oa.Space or oa.Grid, "
+                    f"got {short_repr(space):.80}"
+                )
         self.domain = domain
         self.range = range
 
@@ -244,11 +255,22 @@ class Operator(Value):
             raise NotSupportedError("A @ B composes operators; write A(x) to apply to an array")
         return NotImplemented
 
+    def __rmatmul__(self, other: Any) -> Any:
+        if is_array(other):
+            raise NotSupportedError(
+                "x @ A has no meaning for an operator; write A.T(x), or oa.MatrixOperator(x) @ A"
+            )
+        return NotImplemented
+
     def __add__(self, other: Any) -> Any:
         if isinstance(other, Operator):
             return algebra.add(self, other)
         if is_array(other) or isinstance(other, Blocks):
             return algebra.shift(self, other)
+        if _is_scalar(other):
+            raise NotSupportedError(
+                f"{other!r} is no operator; write A + {other!r} * oa.Identity(A.domain), or add an array"
+            )
         return NotImplemented
 
     def __radd__(self, other: Any) -> Any:
@@ -261,7 +283,7 @@ class Operator(Value):
             if any(is_torch(part) and part.requires_grad for part in _parts(other)):
                 return -(-self + other)  # keeps the tensor itself, which training will change
             return algebra.shift(self, -other)
-        return NotImplemented
+        return self.__add__(-other) if _is_scalar(other) else NotImplemented
 
     def __rsub__(self, other: Any) -> Any:
         return algebra.scale(-1, self).__add__(other)
@@ -273,10 +295,10 @@ class Operator(Value):
             if isinstance(self, LinearOperator):
                 return algebra.scale(other, self)
             return algebra.compose(self, algebra.scale(other, algebra.identity(self.domain)))
-        return NotImplemented
+        return _refuse_product(other)
 
     def __rmul__(self, other: Any) -> Any:
-        return algebra.scale(other, self) if _is_scalar(other) else NotImplemented
+        return algebra.scale(other, self) if _is_scalar(other) else _refuse_product(other)
 
     def __truediv__(self, other: Any) -> Any:
         return algebra.scale(1 / other, self) if _is_scalar(other) else NotImplemented
@@ -460,6 +482,15 @@ def _nbytes(space: Any) -> int:
     if hasattr(space, "spaces"):
         return sum(_nbytes(part) for part in space.spaces)
     return int(space.size * space.dtype.itemsize)
+
+
+def _refuse_product(other: object) -> Any:
+    if is_array(other) or isinstance(other, Blocks):
+        raise NotSupportedError(
+            "* is for numbers and operators; write A(x) to apply to an array, or oa.Diagonal(x) @ A to "
+            "multiply values by it"
+        )
+    return NotImplemented
 
 
 def _is_scalar(value: object) -> bool:

@@ -178,8 +178,6 @@ def compose(left: Operator, right: Operator) -> Any:
             and (np.isreal(number) or all(p.complex_linear for p in parts))
         ):
             factor, part = factor * number, rest
-        elif number != 1 and not parts:
-            factor, part = factor * number, rest
         parts.append(part)
     if not parts[0].range.is_complex and np.iscomplexobj(factor):
         return plain

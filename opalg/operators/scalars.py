@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from opalg.arrays import is_torch
+from opalg.arrays import is_torch, short_repr
 from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 
 __all__ = ["as_scalar", "conjugate"]
@@ -19,7 +19,7 @@ def as_scalar(value: Any, space: Any) -> float | complex:
     NonFiniteError
         If it is NaN or infinite.
     ArgumentError
-        If it is complex and the space is real.
+        If it is no number, or complex and the space is real.
     NotSupportedError
         If it is a tensor that requires a gradient.
     """
@@ -28,7 +28,13 @@ def as_scalar(value: Any, space: Any) -> float | complex:
             "a number that requires a gradient would be detached here; use "
             "oa.Diagonal(factor.reshape(1), domain=space) @ A, which is trained through"
         )
-    number = complex(value)
+    try:
+        number = complex(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"the factor of an operator must be a number, got {short_repr(value)}; for an array use "
+            "oa.Diagonal"
+        ) from None
     if not (math.isfinite(number.real) and math.isfinite(number.imag)):
         raise NonFiniteError(f"the factor of an operator must be finite, got {value!r}")
     if number.imag == 0:

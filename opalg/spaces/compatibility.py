@@ -41,6 +41,8 @@ def remedy(have: Any, need: Any) -> str:
         return "reduce the parts with oa.hstack, or pick one with oa.Component"
     if isinstance(need, ProductSpace):
         return "build the parts with oa.vstack or oa.block_diagonal"
+    if have.axes and need.axes and have.axes != need.axes:
+        return "put an operator between them that maps one to the other, such as the transpose .H of one"
     if have.shape != need.shape:
         if have.ndim == need.ndim:
             if sorted(have.shape) == sorted(need.shape):

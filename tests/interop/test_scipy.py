@@ -11,7 +11,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, lsqr
 
 import opalg as oa
-from opalg.errors import DtypeError, NotSupportedError, SpaceMismatchError
+from opalg.errors import ArgumentError, DtypeError, NotSupportedError, SpaceMismatchError
 from opalg.testing.case import parts
 
 X = oa.Grid((3, 4), 0.5, "float64")
@@ -97,6 +97,8 @@ def test_errors() -> None:
         oa.from_scipy(aslinearoperator(np.ones((4, 5))), X)
     with pytest.raises(DtypeError, match="needs complex spaces"):
         oa.from_scipy(aslinearoperator(np.ones((12, 12)) * 1j), X, X)
+    with pytest.raises(ArgumentError, match="or a matrix, got int"):
+        oa.from_scipy(3)
     without = LinearOperator((3, 3), matvec=lambda v: v, dtype=np.float64)
     with pytest.raises(NotSupportedError, match="rmatvec"):
         oa.from_scipy(without).H(np.ones(3))

@@ -213,6 +213,9 @@ def test_mismatch_names_the_parts_and_the_remedy() -> None:
         I @ oa.Identity(C)
     with pytest.raises(SpaceMismatchError, match=r"astype\('float64'\)"):
         oa.Identity(oa.Space(3)) @ I
+    sinograms = oa.Space((3, 4), axes=("view", "u"))
+    with pytest.raises(SpaceMismatchError, match=r"operator between them .* \.H"):
+        oa.Identity(sinograms) @ oa.Identity(grid)
     with pytest.raises(SpaceMismatchError, match="cannot take a power"):
         G**2
     with pytest.raises(ArgumentError, match=r"write A @ B to compose"):
@@ -232,8 +235,32 @@ def test_arrays_are_applied_not_composed() -> None:
         L(np.zeros(4))
     with pytest.raises(SpaceMismatchError, match="batch"):
         L(np.zeros((2, 3)), out=np.zeros(3))
-    with pytest.raises(TypeError):
-        x @ L  # type: ignore[operator]
+    with pytest.raises(NotSupportedError, match=r"A\.T\(x\)"):
+        x @ L
+    for product in (
+        lambda: L * x,
+        lambda: x * L,
+        lambda: oa.Gradient(oa.Grid(3)) * oa.Blocks((x,)),
+    ):
+        with pytest.raises(NotSupportedError, match=r"write A\(x\) .* oa\.Diagonal\(x\) @ A"):
+            product()
+
+
+def test_numbers_are_no_operators() -> None:
+    for total in (lambda: L + 2, lambda: 2 + L, lambda: L - (-2), lambda: sum([L, L])):
+        with pytest.raises(
+            NotSupportedError, match=r"write A \+ [02] \* oa\.Identity\(A\.domain\)"
+        ):
+            total()
+    for factor in ("a", [1.0], np.ones(3)):
+        with pytest.raises(ArgumentError, match="must be a number"):
+            oa.Scaling(X, factor)
+
+
+def test_spaces_are_needed() -> None:
+    for build in (lambda: oa.Identity(3), lambda: oa.Zero(X, 3), lambda: oa.Scaling((3, 4), 2)):
+        with pytest.raises(ArgumentError, match=r"maps between spaces such as oa\.Space"):
+            build()
 
 
 def test_blocks_say_where_they_do_not_fit() -> None:
@@ -245,6 +272,13 @@ def test_blocks_say_where_they_do_not_fit() -> None:
         oa.block_matrix([[I], [L, I]])
     with pytest.raises(ArgumentError, match="list of one or more operators"):
         oa.vstack([])
+    for rows in ([I, L], I, 3):
+        with pytest.raises(ArgumentError, match="takes a list of rows"):
+            oa.block_matrix(rows)
+    with pytest.raises(ArgumentError, match="None for zero, got 0"):
+        oa.block_matrix([[I, 0]])
+    with pytest.raises(ArgumentError, match="parts 0 to 1, got index 'x'"):
+        oa.Component(X**2, "x")
 
 
 # Extents
