@@ -88,7 +88,7 @@ def library(y: np.ndarray, iterations: int) -> np.ndarray:
 def with_odl(y: np.ndarray, iterations: int) -> np.ndarray:
     """The same with ODL's solver."""
     import odl
-    from odl.functional import L2NormSquared, GroupL1Norm  # noqa: I001
+    from odl.functional import GroupL1Norm, L2NormSquared
     from odl.solvers import pdhg
 
     X = odl.uniform_discr([0, 0], list(y.shape), y.shape, dtype="float32")

@@ -1,9 +1,13 @@
 """Iterative reconstruction: solvers that are operators, rules that stop them, callbacks that watch."""
 
+from opalg.solvers.bidiagonal import LSMR, LSQR
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.comparison import compare
+from opalg.solvers.gmres import ABGMRES, BAGMRES
+from opalg.solvers.hybrid import HybridLSQR
 from opalg.solvers.krylov import CG, CGLS
 from opalg.solvers.primal_dual import PD3O, PDHG, CondatVu, LinearizedADMM
+from opalg.solvers.proximal_gradient import FISTA, ISTA, ProjectedGradient
 from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.solver import Result, Solver
 from opalg.solvers.state import State
@@ -29,6 +33,15 @@ __all__ = [
     # Krylov
     "CG",
     "CGLS",
+    "LSQR",
+    "LSMR",
+    "HybridLSQR",
+    "ABGMRES",
+    "BAGMRES",
+    # Proximal gradient
+    "ISTA",
+    "FISTA",
+    "ProjectedGradient",
     # Primal-dual
     "PDHG",
     "CondatVu",

@@ -95,7 +95,7 @@ class PrimalDual(ObjectiveSolver):
         self._regularizer_parts()
         if not self.operator.exact_adjoint:
             warnings.warn(
-                f"{type(self).__name__} needs the exact adjoint, that of {self.operator} is an approximation: "
+                f"{type(self).__name__} needs the exact adjoint, that of {self.operator} is not: "
                 "the iteration may stall or diverge; use the matched pair",
                 AccuracyWarning,
                 stacklevel=4,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, dtype_of, is_array, is_torch, namespace
+from opalg.arrays import Array, as_numpy, copy, dtype_of, is_array, is_torch, namespace
 from opalg.errors import NotSupportedError
 from opalg.functionals import (
     Composed,
@@ -22,13 +22,15 @@ from opalg.functionals import (
     SumFunctional,
     Term,
 )
+from opalg.functionals.entries import unflat
 from opalg.functionals.operator_norms import norm_in_spaces
 from opalg.operators import LinearOperator
 from opalg.operators.expressions import LinearScaled
 from opalg.solvers.objective import squared_norm
 from opalg.solvers.state import State
-from opalg.solvers.vectors import length, multiply, parts, plain
+from opalg.solvers.vectors import length, multiply, number, parts, plain
 from opalg.spaces import Blocks
+from opalg.spaces.elements import expand
 
 __all__ = [
     "Entries",
@@ -36,11 +38,13 @@ __all__ = [
     "add_multiple",
     "dual_prox",
     "judge",
+    "pairing",
     "per_sample",
     "prox_step",
     "proximal",
     "pull_back",
     "resolved",
+    "select",
     "weighted_length",
 ]
 
@@ -206,6 +210,26 @@ def judge(value: Any) -> Any:
         value = np.asarray(as_numpy(value), np.float64)
         return float(value) if value.ndim == 0 else value
     return value
+
+
+def pairing(space: Any, x: Array, y: Array) -> Any:
+    """The real part of the inner product in the space, per sample."""
+    value = space.inner(x, y)
+    return number(value.real if space.is_complex else value)
+
+
+def select(space: Any, condition: Any, x: Array, y: Array, out: Array | None) -> Array:
+    """``x`` for the samples where the condition holds, else ``y``; ``out`` is neither."""
+    if not np.ndim(condition):
+        return space.lincomb(1.0, x if condition else y, out=out)
+    chosen = []
+    targets = [None] * len(parts(x)) if out is None else parts(out)
+    for a, b, target in zip(parts(x), parts(y), targets, strict=True):
+        xp = namespace(a)
+        flags = condition if xp is np else xp.asarray(condition, device=a.device)
+        value = xp.where(expand(flags, a.ndim - condition.ndim), a, b)
+        chosen.append(value if target is None else copy(value, target))
+    return unflat(space, chosen) if out is None else out
 
 
 def weighted_length(space: Any, x: Array) -> Any:

@@ -196,7 +196,7 @@ def test_steps_that_break_convergence_are_refused_or_warned_of():
             ArgumentError, match=rf"of {kind.__name__} is too long.*leave the steps out"
         ):
             run(kind, primal_step=10.0, dual_step=10.0)
-    with pytest.raises(ArgumentError, match="primal_step 10 .*below"):
+    with pytest.raises(ArgumentError, match=r"primal_step 10 .*below"):
         run(solvers.CondatVu, primal_step=10.0)
     with pytest.raises(ArgumentError, match="below 2 / L"):
         run(solvers.PD3O, primal_step=10.0)
