@@ -404,7 +404,7 @@ class _WronglyTransposed(oa.LinearOperator):
 
 def test_a_norm_that_cannot_be_is_refused():
     """Collatz and Wielandt's bounds cross if transpose and values do not belong together."""
-    with pytest.raises(OpalgError, match="cannot be bounded.*check_operator"):
+    with pytest.raises(OpalgError, match=r"cannot be bounded.*check_operator"):
         _WronglyTransposed().norm_bounds()
 
 
