@@ -12,8 +12,8 @@ kind=${1:-dev}
 # Each kind includes those before it, so that any of `satisfied_by` will do.
 case $kind in
     demo) extras=examples satisfied_by="demo dev bench" ;;
-    dev) extras=dev,docs,examples,torch satisfied_by="dev bench" ;;
-    bench) extras=dev,docs,examples,peers,torch satisfied_by=bench ;;
+    dev) extras=dev,docs,examples,report,torch satisfied_by="dev bench" ;;
+    bench) extras=dev,docs,examples,peers,report,torch satisfied_by=bench ;;
     *) echo "usage: sh scripts/setup.sh [demo|dev|bench]" >&2; exit 2 ;;
 esac
 

@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# Floors from the ground up; the longest matching prefix counts. "Beside" packages stand on the top floor: they may
-# import anything but the solvers' users, and others import them lazily, inside functions, only.
+# Floors from the ground up; the longest matching prefix counts. Packages "beside" stand on the top
+# floor: others import them lazily, inside functions, only.
 FLOORS = {
     "opalg.errors": 1,
     "opalg.arrays": 1,

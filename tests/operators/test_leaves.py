@@ -328,7 +328,9 @@ def test_memory_of_calls_with_out() -> None:
 def test_a_sparse_matrix_acts_on_tensors_as_on_arrays():
     """The product by torch's own sparse matrices, which other devices take."""
     torch = pytest.importorskip("torch")
-    matrix = scipy.sparse.random_array((5, 4), density=0.5, rng=np.random.default_rng(0), dtype=float)
+    matrix = scipy.sparse.random_array(
+        (5, 4), density=0.5, rng=np.random.default_rng(0), dtype=float
+    )
     A = oa.MatrixOperator(scipy.sparse.csr_array(matrix))
     x = A.domain.random(0, batch=(3,))
     found = A._held._torch_product(torch.from_numpy(x), False)
