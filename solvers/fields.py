@@ -109,8 +109,8 @@ def _constructor(class_name: str, fields: dict[str, Any]) -> Callable[..., None]
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            offered = ", ".join(str(parameter) for parameter in parameters[1:])
-            raise TypeError(f"{error}; it is {class_name}({offered})") from None
+            offered = signature.replace(parameters=parameters[1:])
+            raise TypeError(f"{error}; it is {class_name}{offered}") from None
         bound.apply_defaults()
         for name in fields:
             value = bound.arguments[name]

@@ -218,6 +218,8 @@ class Solver(Declared):
 
         Raises
         ------
+        ArgumentError
+            If ``stop``, ``iterations`` or ``callbacks`` make no sense; before any work.
         SpaceMismatchError, DtypeError
             If the data or the start are no elements of their spaces.
         NonFiniteError
@@ -226,9 +228,13 @@ class Solver(Declared):
             When the run is interrupted; nothing is given back then. To keep what was reached, iterate with
             `iterate`, or let a callback take ``state.copy()`` now and then.
         """
+        if not isinstance(callbacks, (list, tuple)) or not all(map(callable, callbacks)):
+            raise ArgumentError(
+                f"callbacks takes a list of functions of the state, got {callbacks!r:.80}"
+            )
         y = self._checked(y)
-        state = self._begin(y, initial)
         rule = self._rule(iterations, stop)
+        state = self._begin(y, initial)
         history = History(self.records)
         check = rule.start(self.operator, y, state)
         bar = ProgressBar(type(self).__name__, rule.limit) if progress else None

@@ -77,7 +77,7 @@ def test_fields_are_keyword_parameters(problem):
 
 
 def test_wrong_parameters_are_named_with_the_right_ones(problem):
-    words = r"'relax'; it is Damped\(operator, \*?,? ?iterations=3, step_size=None, damping=0\.5\)"
+    words = r"'relax'; it is Damped\(operator, \*, iterations=3, step_size=None, damping=0\.5\)"
     with pytest.raises(TypeError, match=words):
         Damped(problem.A, relax=1)
     with pytest.raises(TypeError, match="missing a required argument: 'operator'"):
@@ -319,6 +319,12 @@ def test_callbacks_see_every_state_and_may_stop(problem):
 
     result = solvers.SIRT(problem.A).solve(problem.y, callbacks=[stop])
     assert result.reason == "a callback stopped the run in iteration 1"
+
+
+@pytest.mark.parametrize("callbacks", [3, [3], print, [None]])
+def test_callbacks_are_checked_before_work(problem, callbacks):
+    with pytest.raises(ArgumentError, match="list of functions of the state"):
+        solvers.SIRT(problem.A).solve(problem.y, callbacks=callbacks)
 
 
 def test_what_a_callback_returns_does_not_matter(problem):
