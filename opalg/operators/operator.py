@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from opalg.arrays import Array, in_autograd, is_array, is_torch, shares_memory, short_repr
+from opalg.arrays import (
+    Array,
+    in_autograd,
+    is_array,
+    is_torch,
+    namespace,
+    shares_memory,
+    short_repr,
+)
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.operators import autograd, norms, printing
 from opalg.spaces import Blocks
@@ -120,6 +128,8 @@ class Operator(Value):
         ------
         SpaceMismatchError, DtypeError
             If ``x`` or ``out`` is no element of its space.
+        ArgumentError
+            If ``out`` is read-only, or of another array library than ``x``.
         """
         if not self.domain.accepts(x):
             if isinstance(x, Operator):
@@ -143,12 +153,21 @@ class Operator(Value):
         if (
             type(x) is np.ndarray and type(out) is np.ndarray
         ):  # nothing to record; small ones are many
+            if not out.flags.writeable:
+                raise ArgumentError(f"out of {self} is read-only")
             if np.may_share_memory(x, out):
                 out[...] = self._apply(x, None)
             else:
                 self._apply(x, out)
             return out
         operands, results = _parts(x), _parts(out)
+        if any(namespace(part) is not namespace(operands[0]) for part in operands + results):
+            raise ArgumentError(
+                f"the argument and out of {self} must be of one array library, got "
+                f"{', '.join(sorted({type(part).__name__ for part in operands + results}))}"
+            )
+        if any(isinstance(part, np.ndarray) and not part.flags.writeable for part in results):
+            raise ArgumentError(f"out of {self} is read-only")
         if any(in_autograd(part) and part.requires_grad for part in operands + results):
             raise NotSupportedError(
                 "out= cannot be used while PyTorch records; call without it, or under torch.no_grad()"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from opalg.arrays import (
     Array,
     Constant,
+    as_array,
     as_numpy,
     dtype_of,
     is_array,
@@ -225,6 +226,7 @@ class Space(Value):
                 x = np.asarray(x)
             except ValueError as error:
                 raise ArgumentError(f"no array can be made of these values: {error}") from None
+        x = as_array(x)
         like = like.first if isinstance(like, Blocks) else like
         if dtype_of(x).kind == "c" and not self.is_complex:
             raise DtypeError(

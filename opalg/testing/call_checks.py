@@ -47,6 +47,8 @@ def check_result(case: Case) -> None:
                     f"{name}(x) has dtype {got.dtype}, the range needs {want.dtype}; {method} casts: "
                     "look for float64 constants and integer arrays in its arithmetic"
                 )
+            if not np.isfinite(got).all():
+                fail(f"{name}(x) holds NaN or infinity for a finite x; see {method}")
         if y not in operator.range:
             fail(f"{name}(x) is no element of the range {operator.range}; see {method}")
 

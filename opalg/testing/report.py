@@ -60,10 +60,15 @@ class Report:
         if self.passed:
             return f"{self.subject} passes {len(done)} checks"
         lines = [f"{self.subject} fails {len(self.failures)} of {len(done)} checks"]
-        for outcome in self.failures:
-            lines += ["", f"{outcome.name}: {outcome.message}"]
-            if outcome.culprit:
-                lines.append(
-                    f"    The fault is in this part, which fails by itself: {outcome.culprit}"
-                )
+        for (message, culprit), names in self._reasons().items():
+            lines += ["", f"{', '.join(names)}: {message}"]
+            if culprit:
+                lines.append(f"    The fault is in this part, which fails by itself: {culprit}")
         return "\n".join(lines)
+
+    def _reasons(self) -> dict[tuple[str, str], list[str]]:
+        """What is wrong, each with the checks that say so: an exception meets most of them."""
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for outcome in self.failures:
+            reasons.setdefault((outcome.message, outcome.culprit), []).append(outcome.name)
+        return reasons

@@ -246,6 +246,19 @@ def test_arrays_are_applied_not_composed() -> None:
             product()
 
 
+def test_out_that_cannot_be_written_is_refused_before_work() -> None:
+    torch = pytest.importorskip("torch")
+    closed = np.zeros(3)
+    closed.flags.writeable = False
+    G = oa.Gradient(oa.Grid(3, dtype="float64"))
+    for operator, out in ((L, closed), (G, oa.Blocks((closed,)))):
+        with pytest.raises(ArgumentError, match="is read-only"):
+            operator(x, out=out)
+    for argument, out in ((x, torch.zeros(3).double()), (torch.from_numpy(x), np.zeros(3))):
+        with pytest.raises(ArgumentError, match="one array library, got Tensor, ndarray"):
+            L(argument, out=out)
+
+
 def test_numbers_are_no_operators() -> None:
     for total in (lambda: L + 2, lambda: 2 + L, lambda: L - (-2), lambda: sum([L, L])):
         with pytest.raises(

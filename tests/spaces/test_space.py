@@ -60,6 +60,13 @@ def test_one_seed_gives_one_element_in_every_library(like: Any) -> None:
     assert not np.array_equal(space.random(7), space.random(8))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_elements_without_axes_are_arrays(dtype: str) -> None:
+    space = oa.Space((), dtype)
+    assert isinstance(space.random(0), np.ndarray)
+    assert isinstance(space.asarray(np.float32(2)), np.ndarray)
+
+
 def test_random_entries_are_standard_normal() -> None:
     x = oa.Space(100_000, "complex128").random(0)
     # The mean of n standard normal numbers deviates by 1 / sqrt(n); five times that is never seen.

@@ -335,6 +335,26 @@ def test_an_error_inside_the_operator_is_reported_with_its_place() -> None:
     assert "test_check_operator.py" in message
 
 
+def test_one_reason_is_told_once() -> None:
+    class Raises(Good):
+        def _apply(self, x: Any, out: Any = None) -> Any:
+            raise RuntimeError("out of order")
+
+    with pytest.raises(ConformanceError, match="result, argument_unchanged") as caught:
+        check_operator(Raises())
+    found = caught.value.report.failures
+    reasons = {outcome.message for outcome in found}
+    assert str(caught.value).count("out of order") == len(reasons) < len(found)
+
+
+def test_nan_is_named() -> None:
+    class Divides(Good):
+        def _apply(self, x: Any, out: Any = None) -> Any:
+            return self._write(np.nan * x, out)
+
+    assert "A(x) holds NaN or infinity" in failures(Divides())["result"]
+
+
 def test_expected_failures_are_strict() -> None:
     excuse = {"adjoint": "an approximation on purpose"}
     others = dict.fromkeys(failures(WrongAdjoint()), "follows from the adjoint")
