@@ -136,6 +136,17 @@ template <class V> OPALG_INLINE void split_floor(V x, IndexOf<V>& whole, V& frac
     }
 }
 
+// The same for x >= 0.
+template <class V> OPALG_INLINE void split_up(V x, IndexOf<V>& whole, V& fraction) {
+    if constexpr (Lanes<V>::count == 1) {
+        whole = IndexOf<V>(x);
+        fraction = x - V(whole);
+    } else {
+        whole = __builtin_convertvector(x, IndexOf<V>);
+        fraction = x - __builtin_convertvector(whole, V);
+    }
+}
+
 // Two consecutive numbers for every lane, from base[index] on.
 template <class V> OPALG_INLINE void load_pairs(const RealOf<V>* base, IndexOf<V> index, V& first, V& second) {
 #if defined(__AVX512F__) && !defined(__CUDACC__)

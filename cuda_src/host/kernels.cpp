@@ -8,9 +8,11 @@
 #endif
 
 #include "image_kernels.h"
+#include "line_kernels.h"
 #include "packing_kernels.h"
 #include "ray_kernels.h"
 #include "stack_kernels.h"
+#include "voxel_kernels.h"
 
 namespace opalg {
 namespace OPALG_ISA {
@@ -22,7 +24,8 @@ template <class T> using Register = Pack<T, OPALG_REGISTER_BYTES / sizeof(T)>;
         Lanes<Register<T>>::count, project_image<Register<T>>, project_stack<Register<T>>,             \
             backproject_image<Register<T>>, backproject_stack<Register<T>>, pack_row<Register<T>>,     \
             unpack_row<Register<T>>, project_rays<Register<T>>, scatter_rays<Register<T>>,             \
-            scale_row<Register<T>>                                                                     \
+            scale_row<Register<T>>, sample_lines<Register<T>>, gather_line<Register<T>>,               \
+            sample_shadows<Register<T>>                                                                \
     }
 
 extern const Kernels<float> float32;

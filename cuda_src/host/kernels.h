@@ -12,7 +12,9 @@
 #include <cstdint>
 
 #include "../joseph.cuh"
+#include "line_jobs.h"
 #include "ray_jobs.h"
+#include "voxel_jobs.h"
 
 namespace opalg {
 
@@ -90,6 +92,9 @@ template <class T> struct Kernels {
     void (*project_rays)(const ProjectRays<T>&);
     void (*scatter_rays)(const ScatterRays<T>&);
     void (*scale_row)(const ScaleRow<T>&);
+    void (*sample_lines)(const SampleLines<T>&);
+    void (*gather_line)(const GatherLine<T>&);
+    void (*sample_shadows)(const SampleShadows<T>&);
 };
 
 struct InstructionSet {

@@ -152,6 +152,23 @@ template <class T> static void bind_rays(nb::module_& m) {
         nb::arg("interruptible"));
 }
 
+template <class T> static void bind_voxels(nb::module_& m) {
+    m.def(
+        "backproject_voxels",
+        [](RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume, Detector detector, int power,
+           std::int64_t batch, Array<const T> projections, Array<T> volumes, int threads, bool interruptible) {
+            const RayProblem problem =
+                make_problem(rays, spacing, volume, detector, batch, volumes.size(), projections.size());
+            const Kernels<T>& kernels = active_kernels<T>();
+            run(problem, threads, interruptible, [&](Team& team) {
+                backproject_voxels(problem, kernels, projections.data(), power, volumes.data(), team);
+            });
+        },
+        nb::arg("rays"), nb::arg("spacing"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("power"),
+        nb::arg("batch"), nb::arg("projections").noconvert(), nb::arg("volumes").noconvert(), nb::arg("threads"),
+        nb::arg("interruptible"));
+}
+
 NB_MODULE(_cpu, m) {
     m.doc() = "Projectors on the CPU; use opalg.engines.cpu.";
     bind<float>(m);
@@ -163,6 +180,8 @@ NB_MODULE(_cpu, m) {
              nb::arg("arc_step"), nb::arg("parallel"), nb::arg("flat"));
     bind_rays<float>(m);
     bind_rays<double>(m);
+    bind_voxels<float>(m);
+    bind_voxels<double>(m);
     m.def("instruction_sets", [] {
         std::vector<std::tuple<std::string, std::string>> sets;
         for (const InstructionSet& set : available_instruction_sets()) sets.emplace_back(set.name, set.description);

@@ -1,31 +1,52 @@
 // Which way every view is computed.
 #include <algorithm>
-#include <numeric>
 
 #include "kernels.h"
-#include "ray_problem.h"
+#include "lines.h"
 
 namespace opalg {
+
+namespace {
+
+// Views by the way they are computed.
+struct Ways {
+    std::vector<ColumnView> lines;
+    std::vector<std::int64_t> rays;
+
+    Ways(const RayProblem& problem, const PixelTable& pixels) {
+        for (std::int64_t view = 0; view < problem.views; ++view) {
+            const ColumnView columns(problem, pixels, view);
+            if (columns.suitable()) lines.push_back(columns);
+            else rays.push_back(view);
+        }
+    }
+};
+
+}  // namespace
 
 template <class T>
 void project(const RayProblem& problem, const Kernels<T>& kernels, const T* volumes, T* projections, Team& team) {
     const PixelTable pixels(problem);
-    std::vector<std::int64_t> views(std::size_t(problem.views));
-    std::iota(views.begin(), views.end(), 0);
-    for (std::int64_t image = 0; image < problem.batch; ++image)
-        project_rays(problem, pixels, views, kernels, volumes + image * problem.volume_size(),
-                     projections + image * problem.projection_size(), team);
+    const Ways ways(problem, pixels);
+    for (std::int64_t image = 0; image < problem.batch; ++image) {
+        const T* volume = volumes + image * problem.volume_size();
+        T* target = projections + image * problem.projection_size();
+        project_lines(problem, pixels, ways.lines, kernels, volume, target, team);
+        project_rays(problem, pixels, ways.rays, kernels, volume, target, team);
+    }
 }
 
 template <class T>
 void backproject(const RayProblem& problem, const Kernels<T>& kernels, const T* projections, T* volumes, Team& team) {
     std::fill(volumes, volumes + problem.batch * problem.volume_size(), T(0));
     const PixelTable pixels(problem);
-    std::vector<std::int64_t> views(std::size_t(problem.views));
-    std::iota(views.begin(), views.end(), 0);
-    for (std::int64_t image = 0; image < problem.batch; ++image)
-        backproject_rays(problem, pixels, views, kernels, projections + image * problem.projection_size(),
-                         volumes + image * problem.volume_size(), team);
+    const Ways ways(problem, pixels);
+    for (std::int64_t image = 0; image < problem.batch; ++image) {
+        const T* source = projections + image * problem.projection_size();
+        T* volume = volumes + image * problem.volume_size();
+        backproject_lines(problem, pixels, ways.lines, kernels, source, volume, team);
+        backproject_rays(problem, pixels, ways.rays, kernels, source, volume, team);
+    }
 }
 
 template void project(const RayProblem&, const Kernels<float>&, const float*, float*, Team&);

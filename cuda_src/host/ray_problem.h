@@ -66,4 +66,8 @@ void backproject_rays(const RayProblem&, const PixelTable&, const std::vector<st
 template <class T> void project(const RayProblem&, const Kernels<T>&, const T* volumes, T* projections, Team&);
 template <class T> void backproject(const RayProblem&, const Kernels<T>&, const T* projections, T* volumes, Team&);
 
+// Every voxel gets the sum over views of what its shadow falls on, times magnification^power (0 or 2).
+template <class T>
+void backproject_voxels(const RayProblem&, const Kernels<T>&, const T* projections, int power, T* volumes, Team&);
+
 }  // namespace opalg

@@ -62,5 +62,17 @@ def backproject_rays(
     threads: int,
     interruptible: bool,
 ) -> None: ...
+def backproject_voxels(
+    rays: RayArrays,
+    spacing: tuple[float, float, float],
+    volume_shape: tuple[int, int, int],
+    detector_shape: tuple[int, int],
+    power: int,
+    batch: int,
+    projections: Any,
+    volumes: Any,
+    threads: int,
+    interruptible: bool,
+) -> None: ...
 def instruction_sets() -> list[tuple[str, str]]: ...
 def active_instruction_set() -> str: ...

@@ -8,12 +8,12 @@ import importlib
 import math
 import os
 import threading
-from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
 from opalg.engines.divergent import DivergentPlan
+from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError, MissingExtraError
 
 __all__ = [
@@ -21,103 +21,16 @@ __all__ = [
     "ParallelPlan",
     "active_instruction_set",
     "backproject",
+    "backproject_voxels",
     "get_num_threads",
     "instruction_sets",
     "project",
     "set_num_threads",
 ]
 
-_AXIS_LIMIT = 2**29  # pixels along an axis of a slice or a detector row: half the range of int32
 _MOST_THREADS = 1024
 
 _chosen_threads: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class ParallelPlan:
-    """A parallel-beam geometry in index coordinates of the volume.
-
-    The centre of pixel ``[i, j]`` of a slice is at ``y = i, x = j``. In every view the rays of a
-    detector row lie within a slice; detector rows lie between slices and are interpolated.
-
-    Parameters
-    ----------
-    volume_shape
-        ``(ny, nx)``, or ``(nz, ny, nx)`` for a stack of slices.
-    detector_shape
-        ``(nu,)``, or ``(nv, nu)`` for a stack.
-    rays
-        ``[views, 6]``: x, y of detector pixel u = 0; step of x, y from one pixel u to the next;
-        direction x, y of the rays (of any length but zero). A strided view will do.
-    lengths
-        ``[views]``: length of the ray between consecutive planes of its dominant index axis, the
-        one along which the direction is larger. Samples are taken on these planes.
-    rows
-        For a stack ``(first, step)``: detector row v lies at slice coordinate ``first + step * v``.
-        For a single slice None.
-
-    Raises
-    ------
-    ArgumentError
-        If shapes do not fit together, numbers are not finite, or a direction is zero.
-
-    Examples
-    --------
-    Two views of a 2 x 3 image, along y and along x:
-
-    >>> import numpy as np
-    >>> rays = [[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 0]]
-    >>> plan = ParallelPlan((2, 3), (3,), rays, [1.0, 1.0])
-    >>> sums = np.empty((2, 3))
-    >>> project(plan, np.arange(6.0).reshape(2, 3), sums)
-    >>> sums
-    array([[ 3.,  5.,  7.],
-           [ 3., 12.,  0.]])
-    """
-
-    volume_shape: tuple[int, ...]
-    detector_shape: tuple[int, ...]
-    rays: np.ndarray
-    lengths: np.ndarray
-    rows: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        volume = _shape("volume_shape", self.volume_shape)
-        detector = _shape("detector_shape", self.detector_shape)
-        if (len(volume), len(detector)) not in {(2, 1), (3, 2)}:
-            raise ArgumentError(
-                "a plan has volume_shape (ny, nx) and detector_shape (nu,), or (nz, ny, nx) and "
-                f"(nv, nu), not {volume} and {detector}"
-            )
-        if max(*volume[-2:], detector[-1]) >= _AXIS_LIMIT:
-            raise ArgumentError(f"an axis x, y or u has {_AXIS_LIMIT} pixels or more")
-        rays = np.asarray(self.rays, dtype=np.float64)
-        lengths = np.asarray(self.lengths, dtype=np.float64)
-        if rays.ndim != 2 or rays.shape[1] != 6:
-            raise ArgumentError(f"rays must have shape (views, 6), not {rays.shape}")
-        if lengths.shape != rays.shape[:1]:
-            raise ArgumentError(
-                f"lengths must have shape {rays.shape[:1]}, one per view, not {lengths.shape}"
-            )
-        if not (np.isfinite(rays).all() and np.isfinite(lengths).all()):
-            raise ArgumentError("rays and lengths must be finite")
-        if not rays[:, 4:].any(axis=1).all():
-            raise ArgumentError("the direction of a view is zero")
-        if (self.rows is None) != (len(volume) == 2):
-            raise ArgumentError("rows=(first, step) belongs to a stack of slices, and only there")
-        rows = None if self.rows is None else (float(self.rows[0]), float(self.rows[1]))
-        if rows is not None and not all(map(math.isfinite, rows)):
-            raise ArgumentError("rows must be finite")
-        object.__setattr__(self, "volume_shape", volume)
-        object.__setattr__(self, "detector_shape", detector)
-        object.__setattr__(self, "rays", rays)
-        object.__setattr__(self, "lengths", lengths)
-        object.__setattr__(self, "rows", rows)
-
-    @property
-    def projection_shape(self) -> tuple[int, ...]:
-        """``(views, *detector_shape)``."""
-        return (len(self.rays), *self.detector_shape)
 
 
 def project(
@@ -194,6 +107,74 @@ def backproject(
     _run("backproject", plan, y, plan.projection_shape, out, plan.volume_shape, threads)
 
 
+def backproject_voxels(
+    plan: ParallelPlan | DivergentPlan,
+    y: np.ndarray,
+    out: np.ndarray,
+    *,
+    weight: str = "none",
+    threads: int | None = None,
+) -> None:
+    """Sum over views what every voxel's shadow falls on: fast, and not the transpose of `project`.
+
+    The projection is interpolated linearly between pixels at the point where the ray through the
+    centre of the voxel meets the detector; outside the detector it is zero.
+
+    Parameters
+    ----------
+    plan
+        The geometry; its ends of rays and its spacing play no role.
+    y
+        Projections, ``[..., views, *detector_shape]``, C-contiguous, float32 or float64.
+    out
+        Volumes, ``[..., *volume_shape]`` of the same dtype, overwritten.
+    weight
+        ``"none"``, or ``"magnification"``: values count with the square of how many times the way from
+        the source to the voxel leads to the detector. Divided by the square of the ratio of detector
+        and axis distances this is the distance weight of Feldkamp, Davis and Kress (1984). For
+        parallel rays it is one.
+    threads
+        Number of threads; by default `get_num_threads`. Small work is done by fewer.
+
+    Raises
+    ------
+    ArgumentError
+        As `project`, if ``weight`` is unknown, or if a curved detector is not equiangular: with its
+        arc around the source and, in 3D, its rows parallel to z.
+    DtypeError
+        As `project`.
+
+    Examples
+    --------
+    A voxel half way to the detector is seen twice as large, here by pixel 2:
+
+    >>> import numpy as np
+    >>> plan = DivergentPlan((1, 1), (3,), [[0, -4]], [[-2, 4]], [[1, 0]])
+    >>> image = np.empty((1, 1))
+    >>> backproject_voxels(plan, np.array([[1.0, 2, 3]]), image, weight="magnification")
+    >>> image
+    array([[12.]])
+    """
+    if weight not in {"none", "magnification"}:
+        raise ArgumentError(f'weight must be "none" or "magnification", not {weight!r}')
+    plan = plan if isinstance(plan, DivergentPlan) else plan.as_rays()
+    if plan.arc_centres is not None:
+        middle = plan.sources[:, :2]
+        room = 1e-9 * (1 + np.abs(middle).max(initial=0))
+        upright = plan.v_steps is None or not plan.v_steps[:, :2].any()
+        if (
+            plan.parallel
+            or not upright
+            or np.abs(plan.arc_centres[:, :2] - middle).max(initial=0) > room
+        ):
+            raise ArgumentError(
+                "voxels find their shadow on a curved detector only if its arc is around the source and "
+                "its rows are parallel to z: use backproject"
+            )
+    _run("backproject_voxels", plan, y, plan.projection_shape, out, plan.volume_shape, threads,
+         2 if weight == "magnification" else 0)  # fmt: skip
+
+
 def set_num_threads(threads: int | None) -> None:
     """Set how many threads calls use that do not say; None returns to the default.
 
@@ -252,6 +233,7 @@ def _run(
     target: np.ndarray,
     target_shape: tuple[int, ...],
     threads: int | None,
+    *options: int,
 ) -> None:
     batch = _batch("input", source, source_shape)
     if _batch("out", target, target_shape) != batch:
@@ -274,7 +256,8 @@ def _run(
         threading.current_thread() is threading.main_thread(),
     )
     if isinstance(plan, DivergentPlan):
-        getattr(_extension(), f"{name}_rays")(*_ray_arguments(plan), *arguments)
+        call = name if name.endswith("_voxels") else f"{name}_rays"
+        getattr(_extension(), call)(*_ray_arguments(plan), *options, *arguments)
         return
     first, step = plan.rows or (0.0, 1.0)
     nz = plan.volume_shape[0] if plan.rows else 1
@@ -332,13 +315,6 @@ def _batch(name: str, array: np.ndarray, shape: tuple[int, ...]) -> tuple[int, .
     if not array.dtype.isnative:
         raise DtypeError(f"{name} has the byte order of another machine")
     return array.shape[:split]
-
-
-def _shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    sizes = tuple(int(n) for n in shape)
-    if min(sizes, default=0) < 0:
-        raise ArgumentError(f"{name} must not be negative, not {sizes}")
-    return sizes
 
 
 def _thread_count(threads: int) -> int:

@@ -197,13 +197,49 @@ def test_random_geometries(ndim, dtype, batch):
     [
         cone_plan((70, 50), (90,), np.linspace(0, 6, 9), 1.7, (150.0, 90.0)),
         cone_plan((19, 33, 40), (21, 37), [0, 0.3, 0.8, 2.2, 4.0], 1.4, (80.0, 40.0)),
+        cone_plan((40, 13, 14), (70, 17), [0, 0.3, 0.8, 2.2], 0.75, (80.0, 40.0)),
+        cone_plan((70, 13, 14), (21, 17), [0, 0.3, 0.8, 2.2], 4.0, (80.0, 40.0)),
         cone_plan((19, 33, 40), (21, 37), [0, 0.3, 0.8, 2.2], 1.4, (80.0, 40.0), tilt=0.3),
         cone_plan((40, 21, 22), (35, 18), [0, 0.7, 2.3], 1.2, (30.0, 20.0), tilt=0.8),
     ],
-    ids=["fan", "cone", "tilted", "steep"],
+    ids=["fan", "cone", "fine", "coarse", "tilted", "steep"],
 )
 def test_sizes_beyond_one_band_and_one_register(plan, dtype):
     check(plan, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_detector_rows_along_z(dtype, parallel):
+    """Circular and helical scans, which take their own way: either sign, off centre, curved, laminar."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        shape=st.tuples(st.integers(4, 40), st.integers(1, 9), st.integers(1, 9)),
+        detector=st.tuples(st.integers(4, 40), st.integers(1, 12)),
+        pitch=st.sampled_from([0.5, 0.6, 0.8, 1.0, 1.3, 2.0, 5.0]),
+        sign=st.sampled_from([1, -1]),
+        curved=st.booleans(),
+        seed=st.integers(0, 10**6),
+    )
+    def agree(shape, detector, pitch, sign, curved, seed):
+        rng = np.random.default_rng(seed)
+        distance = [(60.0, 40.0), (12.0, 10.0), (3.0, 2.0)][seed % 3]
+        plan = cone_plan(shape, detector, rng.uniform(-4, 4, 3), pitch, distance, parallel=parallel)
+        sources, detectors = plan.sources.copy(), plan.detectors.copy()
+        sources[:, 2] += rng.uniform(-0.9, 0.9, 3) * (1 if parallel else 5)
+        detectors[:, 2] += rng.uniform(-9, 9, 3)
+        v_steps = plan.v_steps * [0, 0, sign]
+        if sign < 0:
+            detectors[:, 2] += (detector[0] - 1) * pitch
+        arcs = {"arc_centres": sources * [1, 1, 0] + detectors * [0, 0, 1], "arc_step": 0.02}
+        plan = cpu.DivergentPlan(
+            shape, detector, sources, detectors, plan.u_steps, v_steps, (1.0, 0.7, 1.4), parallel,
+            **(arcs if curved and not parallel else {}),
+        )  # fmt: skip
+        check(plan, dtype, seed=seed)
+
+    agree()
 
 
 @pytest.mark.parametrize("tilt", [None, 0.0, 0.5])
