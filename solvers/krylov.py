@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, is_array, namespace
+from opalg.arrays import Array
 from opalg.errors import AccuracyWarning, ArgumentError, SpaceMismatchError
+from opalg.solvers.convergence import gradient_floor, numbers, rounding, vanished, where_active
 from opalg.solvers.solver import Solver
 from opalg.solvers.state import State
 from opalg.solvers.vectors import inner, length, plain, ratio
-from opalg.spaces import ProductSpace
 from opalg.spaces.compatibility import join
 
 __all__ = ["CG", "CGLS"]
@@ -86,7 +86,7 @@ class CG(Solver):
         X = plain(self.operator.domain)
         r = y if x is None else X.lincomb(1, y, -1, self.operator(x))
         gamma, residual = inner(X, r, r), length(X, r)
-        floor = _rounding(X) * (residual if x is None else length(X, y))
+        floor = rounding(X) * (residual if x is None else length(X, y))
         return self.start(y, x, r=r, p=r, gamma=gamma, residual=residual, floor=floor)
 
     def step(self, state: State, y: Array) -> State:
@@ -95,7 +95,7 @@ class CG(Solver):
         q = A(state.p, out=state.buffer("q", X))
         curvature = inner(X, state.p, q)
         self._refuse_negative(curvature, state)
-        alpha = _where_positive(state, ratio(state.gamma, curvature))
+        alpha = where_active(state, ratio(state.gamma, curvature))
         x = X.lincomb(1, state.x, alpha, state.p, out=state.buffer("x", X))
         r = X.lincomb(1, state.r, -alpha, q, out=state.buffer("r", X))
         gamma = inner(X, r, r)
@@ -104,10 +104,10 @@ class CG(Solver):
 
     def finished(self, state: State) -> str | None:
         """Whether the residual of every sample has vanished."""
-        return _vanished(state, state.residual, "residual")
+        return vanished(state, state.residual, "residual")
 
     def _refuse_negative(self, curvature: Any, state: State) -> None:
-        values = _numbers(curvature)
+        values = numbers(curvature)
         wrong = np.less_equal(values, 0) & np.greater(state.residual, state.floor)
         if np.any(wrong):
             raise ArgumentError(
@@ -171,8 +171,8 @@ class CGLS(Solver):
         r = y if x is None else Y.lincomb(1, y, -1, A(x))
         p = A.H(r)
         residual, gradient = length(Y, r), length(X, p)
-        noise, scale = _rounding(X) * gradient, residual
-        floor = _gradient_floor(noise, scale, residual)
+        noise, scale = rounding(X) * gradient, residual
+        floor = gradient_floor(noise, scale, residual)
         gamma = inner(X, p, p)
         return self.start(
             y,
@@ -191,60 +191,18 @@ class CGLS(Solver):
         """The best step along ``p``, then the next direction."""
         A, X, Y = self.operator, plain(self.operator.domain), plain(self.operator.range)
         q = A(state.p, out=state.buffer("q", Y))
-        alpha = _where_positive(state, ratio(state.gamma, inner(Y, q, q)))
+        alpha = where_active(state, ratio(state.gamma, inner(Y, q, q)))
         x = X.lincomb(1, state.x, alpha, state.p, out=state.buffer("x", X))
         r = Y.lincomb(1, state.r, -alpha, q, out=state.buffer("r", Y))
         s = A.H(r, out=state.buffer("s", X))
         gamma = inner(X, s, s)
         p = X.lincomb(1, s, ratio(gamma, state.gamma), state.p, out=state.buffer("p", X))
-        residual, gradient = length(Y, r), _numbers(gamma) ** 0.5
-        floor = _gradient_floor(state.noise, state.scale, residual)
+        residual, gradient = length(Y, r), numbers(gamma) ** 0.5
+        floor = gradient_floor(state.noise, state.scale, residual)
         return state.advance(
             x=x, r=r, p=p, gamma=gamma, residual=residual, gradient=gradient, floor=floor
         )
 
     def finished(self, state: State) -> str | None:
         """Whether the gradient ``A.H(r)`` of every sample has vanished."""
-        return _vanished(state, state.gradient, "gradient of the least squares")
-
-
-def _gradient_floor(noise: Any, scale: Any, residual: Any) -> Any:
-    """Below this the gradient is rounding noise, and steps along noise drift where A sees little.
-
-    The noise is that of numbers that cancel in ``A.H(r)``: a few units in the last place of ``|A| |r|``,
-    where ``|A.H r| / |r|`` at the start stands for ``|A|``; the 8 was measured on matrices of low rank.
-    """
-    return noise * (1 + 8 * ratio(residual, scale))
-
-
-def _where_positive(state: State, alpha: Any) -> Any:
-    """The step length, zero for samples that have converged: what is left of them is rounding noise."""
-    measure = state.gradient if "gradient" in state else state.residual
-    active = np.greater(measure, state.floor)
-    if active.all():
-        return alpha
-    if active.ndim == 0:
-        return 0.0
-    if isinstance(alpha, np.ndarray):
-        return np.where(active, alpha, 0.0)
-    xp = namespace(alpha)
-    return xp.where(xp.asarray(active, device=alpha.device), alpha, xp.zeros_like(alpha))
-
-
-def _vanished(state: State, measure: Any, name: str) -> str | None:
-    if not np.all(np.less_equal(measure, state.floor)):
-        return None
-    count = state.iteration
-    return f"the {name} vanished to rounding after {count} iteration{'' if count == 1 else 's'}"
-
-
-def _numbers(value: Any) -> Any:
-    """Numbers per sample for a decision, off PyTorch's record."""
-    return np.asarray(as_numpy(value), np.float64) if is_array(value) else value
-
-
-def _rounding(space: Any) -> float:
-    """The relative spacing of numbers in a space."""
-    if isinstance(space, ProductSpace):
-        return max(_rounding(part) for part in space)
-    return float(np.finfo(space.dtype).eps)
+        return vanished(state, state.gradient, "gradient of the least squares")

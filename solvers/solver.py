@@ -103,6 +103,8 @@ class Solver(Declared):
 
     records: ClassVar[tuple[str, ...]] = ("residual",)
     """Variables of the state that go into the history and are watched for NaN."""
+    differentiable: ClassVar[bool] = True
+    """Whether PyTorch may record the steps; False where a step decides by numbers that it would not see."""
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -282,6 +284,11 @@ class Solver(Declared):
         variables = [v for v in state._variables.values() if isinstance(v, Blocks) or is_torch(v)]
         if not (self.trainable or any(map(is_recorded, [y, *variables]))):
             state._own(foreign, batch)
+        elif not self.differentiable:
+            raise NotSupportedError(
+                f"PyTorch cannot differentiate through {type(self).__name__}, whose steps depend on choices; "
+                "run it under torch.no_grad(), or detach its data"
+            )
         return state
 
     def _started(self, y: Array, x: Array, batch: tuple[int, ...]) -> State:

@@ -131,6 +131,8 @@ def _itruediv(a: Any, b: Any) -> Any:
 
 def lincomb(a: Any, x: Array, b: Any, y: Array | None, out: Array | None, ndim: int) -> Array:
     """``a * x + b * y`` for arrays whose last ``ndim`` axes are the space's; see `opalg.Space.lincomb`."""
+    if out is None and type(x) is np.ndarray and (np.ndim(a) or np.ndim(b)):
+        out = np.empty(x.shape, x.dtype)  # numbers of higher precision must not promote the element
     if isinstance(out, np.ndarray):
         if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
             _combine(a, x, b, y, out)

@@ -109,6 +109,8 @@ SOLVERS = {
         2,
     ),
     "CGLS": Stated(lambda: solvers.CGLS(Stack()), 3, 2),
+    "LSQR": Stated(lambda: solvers.LSQR(Stack(), damp=0.1), 4, 2),
+    "LSMR": Stated(lambda: solvers.LSMR(Stack()), 5, 2),
     "CG": Stated(lambda: solvers.CG(Twice()), 4, 0),
 }
 every_solver = pytest.mark.parametrize("name", SOLVERS)
@@ -171,3 +173,23 @@ def test_scratch_is_given_back_at_the_end(name, traced):
     solver = SOLVERS[name].make()
     result = solver.solve(data(solver), iterations=3)
     assert result.state._scratch == {}
+
+
+GROWING = {  # volumes and sinograms after k iterations
+    "ABGMRES": (lambda: solvers.ABGMRES(Twice()), lambda k: 2 * k + 2),
+    "BAGMRES": (lambda: solvers.BAGMRES(Twice()), lambda k: k + 3),
+    "HybridLSQR": (lambda: solvers.HybridLSQR(Twice()), lambda k: k + 4),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+@pytest.mark.parametrize("iterations", [2, 5])
+def test_methods_that_keep_a_basis_grow_as_stated(name, iterations, traced):
+    make, stated = GROWING[name]
+    solver = make()
+    y = data(solver)
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    solver.solve(y, iterations=iterations)
+    used = tracemalloc.get_traced_memory()[1] - before
+    assert abs(used - stated(iterations) * VOLUME) <= CHANGE + 0.1 * VOLUME * iterations

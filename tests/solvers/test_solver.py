@@ -53,9 +53,15 @@ ALL = [
     lambda A, **kw: solvers.OSSIRT(A, subsets=4, **kw),
     lambda A, **kw: solvers.Kaczmarz(A, order="random", relaxation=0.5, **kw),
     lambda A, **kw: solvers.Cimmino(A, **kw),
+    lambda A, **kw: solvers.LSQR(A, damp=0.3, **kw),
+    lambda A, **kw: solvers.LSMR(A, **kw),
+    lambda A, **kw: solvers.HybridLSQR(A, parameter=0.3, **kw),
+    lambda A, **kw: solvers.ABGMRES(A, **kw),
+    lambda A, **kw: solvers.BAGMRES(A, **kw),
 ]
 IDS = ["user's", "Landweber", "scheduled", "SIRT", "CGLS", "CG"]
 IDS += ["SART", "OSSART", "OSSIRT", "Kaczmarz", "Cimmino"]
+IDS += ["LSQR", "LSMR", "HybridLSQR", "ABGMRES", "BAGMRES"]
 every_solver = pytest.mark.parametrize("make", ALL, ids=IDS)
 
 

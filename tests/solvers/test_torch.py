@@ -32,6 +32,10 @@ SOLVERS = {
     "OSSIRT": lambda A, **kw: solvers.OSSIRT(A, subsets=3, **kw),
     "Cimmino": lambda A, **kw: solvers.Cimmino(A, row_norms=A.range.ones(), **kw),
     "CGLS": solvers.CGLS,
+    "LSQR": lambda A, **kw: solvers.LSQR(A, damp=0.3, **kw),
+    "LSMR": lambda A, **kw: solvers.LSMR(A, damp=0.3, **kw),
+    "ABGMRES": solvers.ABGMRES,
+    "BAGMRES": solvers.BAGMRES,
     "CG": lambda A, **kw: solvers.CG(A.gram + 0.1 * oa.Identity(A.domain), **kw),
 }
 every_solver = pytest.mark.parametrize("make", SOLVERS.values(), ids=SOLVERS.keys())
