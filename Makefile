@@ -1,6 +1,6 @@
 # The tasks of the project. `make` alone lists them; each sets up what it needs (scripts/setup.sh) and can be repeated.
 #
-#   make test ARGS="tests/test_spaces.py -k inner"    hands ARGS to the program behind the task
+#   make test ARGS="tests/spaces -k inner"    hands ARGS to the program behind the task
 #   make demo PYTHON=python3.12                       makes the virtual environment with that interpreter
 
 .DEFAULT_GOAL := help
