@@ -16,6 +16,7 @@ from opalg import arrays
 from opalg.arrays import Array, as_numpy, is_array, is_torch, namespace
 from opalg.errors import NonFiniteError
 from opalg.spaces import Blocks, ProductSpace, Space
+from opalg.spaces.parts import flat, leaves
 
 __all__ = [
     "clip",
@@ -35,7 +36,7 @@ __all__ = [
 
 def parts(x: Array) -> list[Array]:
     """The arrays of an element: those of `Blocks`, or the array alone."""
-    return x.flatten() if isinstance(x, Blocks) else [x]
+    return flat(x)
 
 
 @lru_cache(maxsize=256)
@@ -81,14 +82,14 @@ def length(space: Any, x: Array) -> Any:
     For reports and decisions: it is never recorded by PyTorch.
     """
     pieces = [piece.detach() if is_torch(piece) else piece for piece in parts(x)]
-    leaves = _leaves(space)
+    pairs = list(zip(leaves(space), pieces, strict=True))
     with np.errstate(all="ignore"):
-        squares = [_square(leaf, piece) for leaf, piece in zip(leaves, pieces, strict=True)]
+        squares = [_square(leaf, piece) for leaf, piece in pairs]
         if not all(np.isfinite(square).all() for square in squares):
             # Either there is NaN or infinity, or float32 is too small for the square.
             squares = [
                 _square(leaf.astype(np.result_type(leaf.dtype, np.float64)), _double(piece))
-                for leaf, piece in zip(leaves, pieces, strict=True)
+                for leaf, piece in pairs
             ]
         value = np.sqrt(sum(squares))
     return float(value) if value.ndim == 0 else value
@@ -173,9 +174,3 @@ def _double(x: Array) -> Array:
     xp = namespace(x)
     kind = xp.complex128 if np.dtype(arrays.dtype_of(x)).kind == "c" else xp.float64
     return xp.astype(x, kind)
-
-
-def _leaves(space: Any) -> list[Any]:
-    if isinstance(space, ProductSpace):
-        return [leaf for part in space for leaf in _leaves(part)]
-    return [space]

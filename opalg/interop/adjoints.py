@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from opalg.errors import NotSupportedError
-from opalg.spaces import Blocks
+from opalg.spaces.parts import flat
 
 __all__ = ["adjoint_is_exact"]
 
@@ -25,14 +25,10 @@ def adjoint_is_exact(operator: Any) -> bool:
     except NotSupportedError:
         return False
     square, product = _inner(y, y), _inner(x, z)
-    single = any(part.dtype.name in {"float32", "complex64"} for part in _flat(x) + _flat(y))
+    single = any(part.dtype.name in {"float32", "complex64"} for part in flat(x) + flat(y))
     return abs(square - product) <= (1e-4 if single else 1e-9) * abs(square)
 
 
-def _flat(x: Any) -> list[Any]:
-    return x.flatten() if isinstance(x, Blocks) else [x]
-
-
 def _inner(x: Any, y: Any) -> float:
-    pairs = zip(_flat(x), _flat(y), strict=True)
+    pairs = zip(flat(x), flat(y), strict=True)
     return float(sum(np.vdot(a.astype(complex), b.astype(complex)).real for a, b in pairs))

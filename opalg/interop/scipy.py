@@ -15,6 +15,7 @@ from opalg.arrays import Array, as_numpy, is_array, namespace
 from opalg.errors import ArgumentError, DtypeError, NotSupportedError, SpaceMismatchError
 from opalg.operators import LinearOperator, MatrixOperator
 from opalg.spaces import Blocks, ProductSpace, Space
+from opalg.spaces.parts import leaves
 
 __all__ = ["ScipyOperator", "from_scipy", "to_scipy"]
 
@@ -209,7 +210,7 @@ def _view() -> Any:
 
         def __init__(self, operator: LinearOperator) -> None:
             self.operator = operator
-            dtypes = [leaf.dtype for leaf in _leaves(operator.domain) + _leaves(operator.range)]
+            dtypes = [leaf.dtype for leaf in leaves(operator.domain) + leaves(operator.range)]
             super().__init__(np.result_type(*dtypes), (operator.range.size, operator.domain.size))
 
         def _matvec(self, x: Any) -> Any:
@@ -238,9 +239,3 @@ def _apply_to_vectors(operator: LinearOperator, vectors: Any) -> Any:
         real = _apply_to_vectors(operator, np.ascontiguousarray(vectors.real))
         return real + 1j * _apply_to_vectors(operator, np.ascontiguousarray(vectors.imag))
     return flatten(operator(unflatten(vectors, operator.domain, vectors)), operator.range)
-
-
-def _leaves(space: Any) -> list[Any]:
-    if isinstance(space, ProductSpace):
-        return [leaf for part in space for leaf in _leaves(part)]
-    return [space]

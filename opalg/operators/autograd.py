@@ -10,6 +10,7 @@ from typing import Any
 
 from opalg.arrays import Array
 from opalg.spaces import Blocks
+from opalg.spaces.parts import flat
 
 __all__ = ["apply"]
 
@@ -21,7 +22,7 @@ def apply(operator: Any, x: Array) -> Array:
     recorded, so that backward of backward and forward mode work.
     """
     layout: list[Any] = []
-    results = _function().apply(operator, _layout(x), layout, *_flatten(x))
+    results = _function().apply(operator, _layout(x), layout, *flat(x))
     return _unflatten(layout[0], results)
 
 
@@ -36,7 +37,7 @@ def _function() -> Any:
         def forward(operator: Any, arrangement: Any, layout: list[Any], *tensors: Any) -> Any:
             y = operator._apply(_unflatten(arrangement, tensors), None)
             layout.append(_layout(y))
-            return tuple(_flatten(y))
+            return tuple(flat(y))
 
         @staticmethod
         def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -49,12 +50,12 @@ def _function() -> Any:
         def backward(ctx: Any, *gradients: Any) -> Any:
             y = _unflatten(ctx.layout[0], gradients)
             x = _derivative(ctx).H._trace(y)
-            return (None, None, None, *_flatten(x))
+            return (None, None, None, *flat(x))
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> Any:
             x = _unflatten(ctx.arrangement, tangents[3:])
-            return tuple(_flatten(_derivative(ctx)._trace(x)))
+            return tuple(flat(_derivative(ctx)._trace(x)))
 
     def _derivative(ctx: Any) -> Any:
         if _is_linear(ctx.operator):
@@ -71,10 +72,6 @@ def _is_linear(operator: Any) -> bool:
 def _layout(x: Array) -> Any:
     """How the tensors of an element nest: a tuple per `Blocks`, None per tensor."""
     return tuple(_layout(part) for part in x) if isinstance(x, Blocks) else None
-
-
-def _flatten(x: Array) -> list[Array]:
-    return x.flatten() if isinstance(x, Blocks) else [x]
 
 
 def _unflatten(layout: Any, tensors: Any) -> Array:

@@ -10,8 +10,8 @@ from opalg.operators import printing
 from opalg.operators.blocks import diagonal_of
 from opalg.operators.expressions import LinearProduct, LinearSum
 from opalg.operators.operator import Cost, LinearOperator, Operator, algebra
-from opalg.spaces import Blocks
 from opalg.spaces.compatibility import join, remedy
+from opalg.spaces.parts import flat, unflat
 
 __all__ = ["PointwiseProduct", "Shifted"]
 
@@ -105,26 +105,19 @@ class Shifted(Operator):
         super().__init__(operator.domain, operator.range)
         shift = operator.range.check(shift, f"the array added to {operator}")
         self.operator = operator
-        self._shift = [Constant(part) for part in _flat(shift)]
+        self._shift = [Constant(part) for part in flat(shift)]
         self.trainable = operator.trainable or any(part.trainable for part in self._shift)
 
     def _constants(self, like: Array) -> Array:
-        parts = iter(self._shift)
-
-        def build(space: Any) -> Array:
-            if hasattr(space, "spaces"):
-                return Blocks(build(part) for part in space.spaces)
-            return next(parts).like(like)
-
-        return build(self.range)
+        return unflat(self.range, [constant.like(like) for constant in self._shift])
 
     def _apply(self, x: Array, out: Array | None) -> Array:
         out = self.operator._apply(x, out)
-        out += self._constants(_flat(x)[0])
+        out += self._constants(flat(x)[0])
         return out
 
     def _trace(self, x: Array) -> Array:
-        return self.operator._trace(x) + self._constants(_flat(x)[0])
+        return self.operator._trace(x) + self._constants(flat(x)[0])
 
     def _derivative(self, x: Array) -> LinearOperator:
         return self.operator._derivative(x)
@@ -159,7 +152,3 @@ class Shifted(Operator):
 
     def _key(self) -> tuple[Any, ...]:
         return self.operator, *self._shift
-
-
-def _flat(x: Array) -> list[Array]:
-    return x.flatten() if isinstance(x, Blocks) else [x]

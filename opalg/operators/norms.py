@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from opalg.errors import NonFiniteError, OpalgError
-from opalg.spaces import Blocks
+from opalg.spaces.parts import flat, leaves, unflat
 
 __all__ = ["Bounds", "cached", "estimate", "measured", "refined"]
 
@@ -88,21 +88,21 @@ def rounding(operator: Any) -> float:
     Sums of n terms of one sign err by far less than n units in the last place when they are formed in
     pieces, as all engines here do; the square root is generous.
     """
-    eps = max(np.finfo(space.dtype).eps for space in _leaves(operator.domain))
+    eps = max(np.finfo(space.dtype).eps for space in leaves(operator.domain))
     return float(8 * eps * max(operator.domain.size, operator.range.size) ** 0.25)
 
 
 def _collatz_wielandt(operator: Any) -> Bounds:
     """Both ends from powers of ``A.H A`` started at ones."""
     # Real numbers throughout, also between complex spaces: the matrix has no others.
-    dtypes = [space.dtype for space in _leaves(operator.domain)]
-    x = [part.real.copy() for part in _flat(operator.domain.ones())]
+    dtypes = [space.dtype for space in leaves(operator.domain)]
+    x = [part.real.copy() for part in flat(operator.domain.ones())]
     lower, upper = 0.0, math.inf
     slack = rounding(operator)
     for _ in range(_STEPS):
         element = [part.astype(dtype) for part, dtype in zip(x, dtypes, strict=True)]
-        y = _apply(operator, _like(operator.domain, element))
-        z = [part.real for part in _flat(_apply_transpose(operator, y))]
+        y = _apply(operator, unflat(operator.domain, element))
+        z = [part.real for part in flat(_apply_transpose(operator, y))]
         _refuse_nonfinite(operator, z)
         top = max(float((b / a).max()) for a, b in zip(x, z, strict=True))
         square = sum(float(np.vdot(a, a)) for a in _double(x))
@@ -130,15 +130,15 @@ def _rayleigh(operator: Any) -> float:
     """The largest ``|A x| / |x|`` along a power sequence from a random start: a lower bound."""
     x = operator.domain.random(seed=0)
     if operator.nonnegative:
-        x = _like(operator.domain, [abs(part).astype(part.dtype) for part in _flat(x)])
+        x = unflat(operator.domain, [abs(part).astype(part.dtype) for part in flat(x)])
     best = 0.0
     for _ in range(_POWER_STEPS):
         length = _length(x)
         if length == 0.0:
             break
-        x = _like(operator.domain, [part / part.dtype.type(length) for part in _flat(x)])
+        x = unflat(operator.domain, [part / part.dtype.type(length) for part in flat(x)])
         y = _apply(operator, x)
-        _refuse_nonfinite(operator, _flat(y))
+        _refuse_nonfinite(operator, flat(y))
         best = max(best, _length(y) / _length(x))
         x = _apply_transpose(operator, y)
     return best * (1 - rounding(operator))
@@ -160,30 +160,10 @@ def _through_torch(function: Any, x: Any, source: Any, target: Any) -> Any:
     """Parameters that are trained act on tensors only."""
     import torch
 
-    tensors = [torch.from_numpy(np.array(part)) for part in _flat(x)]
+    tensors = [torch.from_numpy(np.array(part)) for part in flat(x)]
     with torch.no_grad():
-        y = function(_like(source, tensors), None)
-    return _like(target, [part.numpy() for part in _flat(y)])
-
-
-def _flat(x: Any) -> list[Any]:
-    return x.flatten() if isinstance(x, Blocks) else [x]
-
-
-def _like(space: Any, parts: list[Any]) -> Any:
-    """Arrays as an element of a (product) space; the inverse of ``_flat``."""
-    remaining = iter(parts)
-
-    def build(node: Any) -> Any:
-        return Blocks(build(s) for s in node.spaces) if hasattr(node, "spaces") else next(remaining)
-
-    return build(space)
-
-
-def _leaves(space: Any) -> list[Any]:
-    if hasattr(space, "spaces"):
-        return [leaf for part in space.spaces for leaf in _leaves(part)]
-    return [space]
+        y = function(unflat(source, tensors), None)
+    return unflat(target, [part.numpy() for part in flat(y)])
 
 
 def _double(parts: list[Any]) -> list[Any]:
@@ -191,7 +171,7 @@ def _double(parts: list[Any]) -> list[Any]:
 
 
 def _length(x: Any) -> float:
-    return math.sqrt(sum(float(np.vdot(part, part).real) for part in _double(_flat(x))))
+    return math.sqrt(sum(float(np.vdot(part, part).real) for part in _double(flat(x))))
 
 
 def _refuse_nonfinite(operator: Any, parts: list[Any]) -> None:

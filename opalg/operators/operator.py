@@ -24,7 +24,9 @@ from opalg.arrays import (
 )
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.operators import autograd, norms, printing
+from opalg.operators.scalars import is_scalar, refuse_product
 from opalg.spaces import Blocks
+from opalg.spaces.parts import flat, leaves
 from opalg.values import Value
 
 __all__ = ["Cost", "LinearOperator", "Operator", "algebra"]
@@ -160,7 +162,7 @@ class Operator(Value):
             else:
                 self._apply(x, out)
             return out
-        operands, results = _parts(x), _parts(out)
+        operands, results = flat(x), flat(out)
         if any(namespace(part) is not namespace(operands[0]) for part in operands + results):
             raise ArgumentError(
                 f"the argument and out of {self} must be of one array library, got "
@@ -173,7 +175,7 @@ class Operator(Value):
                 "out= cannot be used while PyTorch records; call without it, or under torch.no_grad()"
             )
         if any(shares_memory(a, b) for a in operands for b in results):
-            for target, value in zip(results, _parts(self._apply(x, None)), strict=True):
+            for target, value in zip(results, flat(self._apply(x, None)), strict=True):
                 target[...] = value
         else:
             self._apply(x, out)
@@ -286,7 +288,7 @@ class Operator(Value):
             return algebra.add(self, other)
         if is_array(other) or isinstance(other, Blocks):
             return algebra.shift(self, other)
-        if _is_scalar(other):
+        if is_scalar(other):
             raise NotSupportedError(
                 f"{other!r} is no operator; write A + {other!r} * oa.Identity(A.domain), or add an array"
             )
@@ -299,10 +301,10 @@ class Operator(Value):
         if isinstance(other, Operator):
             return algebra.add(self, algebra.scale(-1, other))
         if is_array(other) or isinstance(other, Blocks):
-            if any(is_torch(part) and part.requires_grad for part in _parts(other)):
+            if any(is_torch(part) and part.requires_grad for part in flat(other)):
                 return -(-self + other)  # keeps the tensor itself, which training will change
             return algebra.shift(self, -other)
-        return self.__add__(-other) if _is_scalar(other) else NotImplemented
+        return self.__add__(-other) if is_scalar(other) else NotImplemented
 
     def __rsub__(self, other: Any) -> Any:
         return algebra.scale(-1, self).__add__(other)
@@ -310,17 +312,17 @@ class Operator(Value):
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Operator):
             return algebra.multiply(self, other)
-        if _is_scalar(other):
+        if is_scalar(other):
             if isinstance(self, LinearOperator):
                 return algebra.scale(other, self)
             return algebra.compose(self, algebra.scale(other, algebra.identity(self.domain)))
-        return _refuse_product(other)
+        return refuse_product(other)
 
     def __rmul__(self, other: Any) -> Any:
-        return algebra.scale(other, self) if _is_scalar(other) else _refuse_product(other)
+        return algebra.scale(other, self) if is_scalar(other) else refuse_product(other)
 
     def __truediv__(self, other: Any) -> Any:
-        return algebra.scale(1 / other, self) if _is_scalar(other) else NotImplemented
+        return algebra.scale(1 / other, self) if is_scalar(other) else NotImplemented
 
     def __neg__(self) -> Any:
         return algebra.scale(-1, self)
@@ -493,26 +495,5 @@ class LinearOperator(Operator):
         return to_scipy(self)
 
 
-def _parts(x: Array) -> list[Array]:
-    return x.flatten() if isinstance(x, Blocks) else [x]
-
-
 def _nbytes(space: Any) -> int:
-    if hasattr(space, "spaces"):
-        return sum(_nbytes(part) for part in space.spaces)
-    return int(space.size * space.dtype.itemsize)
-
-
-def _refuse_product(other: object) -> Any:
-    if is_array(other) or isinstance(other, Blocks):
-        raise NotSupportedError(
-            "* is for numbers and operators; write A(x) to apply to an array, or oa.Diagonal(x) @ A to "
-            "multiply values by it"
-        )
-    return NotImplemented
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, (int, float, complex, np.number)) or (
-        is_array(value) and getattr(value, "ndim", 1) == 0
-    )
+    return sum(int(leaf.size * leaf.dtype.itemsize) for leaf in leaves(space))

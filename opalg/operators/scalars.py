@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from opalg.arrays import is_torch, short_repr
-from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
+import numpy as np
 
-__all__ = ["as_scalar", "conjugate"]
+from opalg.arrays import is_array, is_torch, short_repr
+from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
+from opalg.spaces import Blocks
+
+__all__ = ["as_scalar", "conjugate", "is_scalar", "refuse_product"]
 
 
 def as_scalar(value: Any, space: Any) -> float | complex:
@@ -55,3 +58,26 @@ def as_scalar(value: Any, space: Any) -> float | complex:
 def conjugate(value: float | complex) -> float | complex:
     """The complex conjugate, real numbers staying real."""
     return value.conjugate()
+
+
+def refuse_product(other: object) -> Any:
+    """What ``A * other`` gives for anything but numbers and operators.
+
+    Raises
+    ------
+    NotSupportedError
+        For arrays, which are meant to be applied to or multiplied by.
+    """
+    if is_array(other) or isinstance(other, Blocks):
+        raise NotSupportedError(
+            "* is for numbers and operators; write A(x) to apply to an array, or oa.Diagonal(x) @ A to "
+            "multiply values by it"
+        )
+    return NotImplemented
+
+
+def is_scalar(value: object) -> bool:
+    """Whether ``value`` can be the factor of an operator: a number, or an array without axes."""
+    return isinstance(value, (int, float, complex, np.number)) or (
+        is_array(value) and getattr(value, "ndim", 1) == 0
+    )

@@ -9,7 +9,8 @@ import numpy as np
 from opalg.arrays import shares_memory
 from opalg.errors import ArgumentError, DtypeError, NotSupportedError
 from opalg.operators import Operator
-from opalg.testing.case import Case, check, fail, leaves, mapped, parts
+from opalg.spaces.parts import flat, leaves
+from opalg.testing.case import Case, check, fail, mapped
 from opalg.testing.report import NotApplicable
 
 __all__: list[str] = []
@@ -29,12 +30,12 @@ def check_result(case: Case) -> None:
     for name, operator, method in case.directions:
         y = operator(_sample(operator, case))
         wanted = operator.range.zeros()
-        if len(parts(y)) != len(parts(wanted)):
+        if len(flat(y)) != len(flat(wanted)):
             fail(
-                f"{name}(x) gives {len(parts(y))} arrays, the range {operator.range} has "
-                f"{len(parts(wanted))}; {method} must return Blocks with one array per part"
+                f"{name}(x) gives {len(flat(y))} arrays, the range {operator.range} has "
+                f"{len(flat(wanted))}; {method} must return Blocks with one array per part"
             )
-        for got, want in zip(parts(y), parts(wanted), strict=True):
+        for got, want in zip(flat(y), flat(wanted), strict=True):
             if not isinstance(got, np.ndarray):
                 fail(
                     f"{name}(x) of a NumPy array is a {type(got).__name__}; "
@@ -61,9 +62,9 @@ def check_argument_unchanged(case: Case) -> None:
         before = mapped(np.copy, x)
         operator(x)
         operator(x, out=operator.range.zeros())
-        if any(not np.array_equal(a, b) for a, b in zip(parts(x), parts(before), strict=True)):
+        if any(not np.array_equal(a, b) for a, b in zip(flat(x), flat(before), strict=True)):
             fail(f"{name}(x) changes x; {method} must not write into its argument")
-        for part in parts(x):
+        for part in flat(x):
             part.flags.writeable = False
         try:
             operator(x)
@@ -79,15 +80,15 @@ def check_fresh_result(case: Case) -> None:
     for name, operator, method in case.directions:
         x, other = _sample(operator, case), _sample(operator, case, 1)
         first = operator(x)
-        if any(shares_memory(a, b) for a in parts(first) for b in parts(x)):
+        if any(shares_memory(a, b) for a in flat(first) for b in flat(x)):
             fail(
                 f"{name}(x) shares memory with x; {method} must return a copy, never x or a view of it"
             )
         kept = mapped(np.copy, first)
         second = operator(other)
-        if any(shares_memory(a, b) for a in parts(first) for b in parts(second)) or any(
+        if any(shares_memory(a, b) for a in flat(first) for b in flat(second)) or any(
             not np.array_equal(a, b, equal_nan=True)
-            for a, b in zip(parts(first), parts(kept), strict=True)
+            for a, b in zip(flat(first), flat(kept), strict=True)
         ):
             fail(
                 f"a second call of {name} overwrites the first result; {method} must not return a buffer"
@@ -99,7 +100,7 @@ def check_repeatable(case: Case) -> None:
     """Two calls with one argument give the same bits."""
     for name, operator, _ in case.directions:
         x = _sample(operator, case)
-        pairs = zip(parts(operator(x)), parts(operator(x)), strict=True)
+        pairs = zip(flat(operator(x)), flat(operator(x)), strict=True)
         if any(not np.array_equal(a, b, equal_nan=True) for a, b in pairs):
             fail(f"{name}(x) differs from call to call; an operator must be deterministic")
 
@@ -114,8 +115,8 @@ def check_out(case: Case) -> None:
         returned = operator(x, out=out)
         if returned is not out:
             fail(f"{name}(x, out=out) must return out")
-        if any(np.isnan(part).all() and part.size for part in parts(out)) and not any(
-            np.isnan(part).all() for part in parts(expected)
+        if any(np.isnan(part).all() and part.size for part in flat(out)) and not any(
+            np.isnan(part).all() for part in flat(expected)
         ):
             fail(
                 f"{name}(x, out=out) leaves out as it was; {method} must write to out if it is given"
@@ -128,7 +129,7 @@ def check_out(case: Case) -> None:
         direct = operator._apply(x, out)
         if any(
             a is not b and not np.shares_memory(a, b)
-            for a, b in zip(parts(direct), parts(out), strict=True)
+            for a, b in zip(flat(direct), flat(out), strict=True)
         ):
             fail(f"{method}(x, out) must return out itself, expressions rely on it")
 
@@ -201,7 +202,7 @@ def check_batch(case: Case) -> None:
         for batch in ((3,), (2, 2), (1,)):
             x = _sample(operator, case, batch=batch)
             y = operator(x)
-            shapes = [part.shape for part in parts(y)]
+            shapes = [part.shape for part in flat(y)]
             wanted = [(*batch, *space.shape) for space in leaves(operator.range)]
             if shapes != wanted:
                 fail(
@@ -223,7 +224,7 @@ def check_empty_batch(case: Case) -> None:
     """A batch without entries gives one."""
     for name, operator, method in case.directions:
         y = operator(_sample(operator, case, batch=(0,)))
-        if [p.shape for p in parts(y)] != [(0, *space.shape) for space in leaves(operator.range)]:
+        if [p.shape for p in flat(y)] != [(0, *space.shape) for space in leaves(operator.range)]:
             fail(f"{name} of an empty batch must be an empty batch; see {method}")
 
 
@@ -269,7 +270,7 @@ def check_array_api(case: Case) -> None:
             y = operator(mapped(xp.asarray, x))
         except NotSupportedError as error:
             raise NotApplicable(str(error)) from None
-        if any(type(part) is not type(xp.zeros(1)) for part in parts(y)):
+        if any(type(part) is not type(xp.zeros(1)) for part in flat(y)):
             fail(f"{name} of another library's array must stay in that library; see {method}")
         case.expect_close(
             mapped(np.asarray, y), operator(x), f"{name} gives another result on array-api-strict"

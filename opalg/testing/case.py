@@ -12,6 +12,7 @@ import numpy as np
 from opalg.arrays import as_numpy
 from opalg.operators import LinearOperator, Operator
 from opalg.spaces import Blocks
+from opalg.spaces.parts import flat, leaves
 from opalg.testing.report import CheckFailure
 
 __all__ = ["CHECKS", "Case", "Check", "check", "fail"]
@@ -106,13 +107,13 @@ class Case:
         operator = self.operator
         rows = []
         zero = operator.domain.zeros()
-        for array in parts(zero):
-            flat = array.reshape(-1)
-            for i in range(flat.size):
-                for unit in (1.0, 1j) if flat.dtype.kind == "c" else (1.0,):
-                    flat[i] = unit
+        for array in flat(zero):
+            entries = array.reshape(-1)
+            for i in range(entries.size):
+                for unit in (1.0, 1j) if entries.dtype.kind == "c" else (1.0,):
+                    entries[i] = unit
                     rows.append(real_vector(operator(zero)))
-                    flat[i] = 0
+                    entries[i] = 0
         return np.array(rows).T
 
     def expect_close(self, found: Any, expected: Any, message: str, factor: float = 1.0) -> None:
@@ -126,18 +127,6 @@ class Case:
             )
 
 
-def leaves(space: Any) -> list[Any]:
-    """The spaces of arrays in a product space, depth first."""
-    if hasattr(space, "spaces"):
-        return [leaf for part in space.spaces for leaf in leaves(part)]
-    return [space]
-
-
-def parts(x: Any) -> list[Any]:
-    """All arrays of an element, depth first."""
-    return x.flatten() if isinstance(x, Blocks) else [x]
-
-
 def mapped(function: Callable[..., Any], x: Any, *others: Any) -> Any:
     """A function applied to each array of an element."""
     if isinstance(x, Blocks):
@@ -148,7 +137,7 @@ def mapped(function: Callable[..., Any], x: Any, *others: Any) -> Any:
 def real_vector(x: Any) -> np.ndarray[Any, Any]:
     """All numbers of an element in one float64 vector, complex ones as pairs."""
     pieces = []
-    for part in parts(x):
+    for part in flat(x):
         values = as_numpy(part).reshape(-1)
         if values.dtype.kind == "c":
             values = np.stack([values.real, values.imag], axis=-1).reshape(-1)
@@ -163,14 +152,14 @@ def length(x: Any) -> float:
 
 def difference(x: Any, y: Any) -> float:
     """Euclidean distance, in double precision; infinite when the shapes differ."""
-    if [part.shape for part in parts(x)] != [part.shape for part in parts(y)]:
+    if [part.shape for part in flat(x)] != [part.shape for part in flat(y)]:
         return math.inf
     return float(np.linalg.norm(real_vector(x) - real_vector(y)))
 
 
 def dot(x: Any, y: Any) -> complex:
     """``sum(x * conj(y))`` in double precision."""
-    pairs = zip(parts(x), parts(y), strict=True)
+    pairs = zip(flat(x), flat(y), strict=True)
     return sum(
         complex(np.vdot(as_numpy(b).astype(np.complex128), as_numpy(a).astype(np.complex128)))
         for a, b in pairs

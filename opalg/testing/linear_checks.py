@@ -10,7 +10,8 @@ import numpy as np
 from opalg.errors import NotSupportedError
 from opalg.operators import LinearOperator, Operator
 from opalg.spaces import Blocks
-from opalg.testing.case import Case, check, difference, dot, fail, leaves, length, mapped
+from opalg.spaces.parts import leaves
+from opalg.testing.case import Case, check, difference, dot, fail, length, mapped
 from opalg.testing.report import NotApplicable
 
 __all__: list[str] = []

@@ -12,7 +12,8 @@ from opalg.arrays import as_numpy, is_torch
 from opalg.errors import NotSupportedError
 from opalg.operators import LinearOperator, Operator
 from opalg.spaces import Blocks
-from opalg.testing.case import Case, check, difference, dot, fail, length, mapped, parts
+from opalg.spaces.parts import flat
+from opalg.testing.case import Case, check, difference, dot, fail, length, mapped
 from opalg.testing.report import NotApplicable
 
 __all__: list[str] = []
@@ -50,7 +51,7 @@ def check_torch_values(case: Case) -> None:
         expected = operator(x)
         with torch.no_grad():
             plain = operator(_tensor(x))
-            if not all(is_torch(part) for part in parts(plain)):
+            if not all(is_torch(part) for part in flat(plain)):
                 fail(f"{name} of a tensor must be a tensor; see {method}")
             into = operator.range.zeros(like=_first(_tensor(x)), batch=(2,))
             operator(_tensor(x), out=into)
@@ -65,7 +66,7 @@ def check_torch_values(case: Case) -> None:
             " of a lazily conjugated tensor": conjugated,
         }
         for word, found in words.items():
-            for part, want in zip(parts(found), parts(expected), strict=True):
+            for part, want in zip(flat(found), flat(expected), strict=True):
                 if as_numpy(part).dtype != want.dtype:
                     fail(
                         f"{name}{word} has dtype {part.dtype}, expected {want.dtype}; {method} casts"
@@ -74,7 +75,7 @@ def check_torch_values(case: Case) -> None:
 
 
 def _first(x: Any) -> Any:
-    return parts(x)[0]
+    return flat(x)[0]
 
 
 @check(_always)
@@ -84,17 +85,17 @@ def check_torch_gradient(case: Case) -> None:
     operator = case.operator
     x, w = _tensor(case.x(0, (2,)), True), _tensor(case.y(0, (2,)))
     y = operator(x)
-    if not any(part.requires_grad for part in parts(y)):
+    if not any(part.requires_grad for part in flat(y)):
         fail(
             "A(x) of a tensor that requires a gradient has left the graph; _apply must not detach "
             "(or native = True is declared for arithmetic that PyTorch cannot see)"
         )
     if operator.trainable:
         return
-    value = sum((a * b.conj()).real.sum() for a, b in zip(parts(y), parts(w), strict=True))
+    value = sum((a * b.conj()).real.sum() for a, b in zip(flat(y), flat(w), strict=True))
     # A component of the argument that is not used, or a part of the result that is constant, has none.
-    found = torch.autograd.grad(value, parts(x), allow_unused=True)
-    found = [torch.zeros_like(a) if g is None else g for g, a in zip(found, parts(x), strict=True)]
+    found = torch.autograd.grad(value, flat(x), allow_unused=True)
+    found = [torch.zeros_like(a) if g is None else g for g, a in zip(found, flat(x), strict=True)]
     with torch.no_grad():
         try:
             detached = mapped(lambda t: t.detach(), x)
@@ -102,7 +103,7 @@ def check_torch_gradient(case: Case) -> None:
         except NotSupportedError as error:
             raise NotApplicable(str(error)) from None
     size = max(length(expected), length(_blocks(found)))
-    if not difference(_blocks(found), _blocks(parts(expected))) <= 10 * case.tolerance * size:
+    if not difference(_blocks(found), _blocks(flat(expected))) <= 10 * case.tolerance * size:
         fail("the gradient of Re <A(x), w> is not A.H(w); see _apply_transpose (or _derivative)")
 
 
@@ -129,14 +130,14 @@ def check_torch_gradcheck(case: Case) -> None:
     def function(*tensors: Any) -> Any:
         remaining = iter(tensors)
         y = operator(mapped(lambda _: next(remaining), x))
-        return tuple(part for part in parts(y) if part.requires_grad)  # the others are constant
+        return tuple(part for part in flat(y) if part.requires_grad)  # the others are constant
 
     for order, run in (
         ("first", torch.autograd.gradcheck),
         ("second", torch.autograd.gradgradcheck),
     ):
         try:
-            run(function, tuple(parts(x)), fast_mode=True)
+            run(function, tuple(flat(x)), fast_mode=True)
         except GradcheckError as error:
             fail(f"the {order} derivative in PyTorch is wrong: {error}")
 
@@ -156,10 +157,10 @@ def check_torch_forward_mode(case: Case) -> None:
         # Loading forward mode, PyTorch 2.13 warns about itself.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
         y = operator(mapped(forward.make_dual, x, h))
-        tangents = [forward.unpack_dual(part).tangent for part in parts(y)]
+        tangents = [forward.unpack_dual(part).tangent for part in flat(y)]
     found = [
-        torch.zeros_like(p) if t is None else t for p, t in zip(parts(y), tangents, strict=True)
+        torch.zeros_like(p) if t is None else t for p, t in zip(flat(y), tangents, strict=True)
     ]
     size = max(length(expected), abs(dot(expected, expected)) ** 0.5)
-    if not difference(_blocks(found), _blocks(parts(expected))) <= 10 * case.tolerance * size:
+    if not difference(_blocks(found), _blocks(flat(expected))) <= 10 * case.tolerance * size:
         fail("forward-mode differentiation does not give derivative(x)(h)")

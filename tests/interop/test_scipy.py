@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, lsqr
 
 import opalg as oa
 from opalg.errors import ArgumentError, DtypeError, NotSupportedError, SpaceMismatchError
-from opalg.testing.case import parts
+from opalg.spaces.parts import flat
 
 X = oa.Grid((3, 4), 0.5, "float64")
 C = oa.Space(4, "complex128")
@@ -22,12 +22,12 @@ def columns(operator: oa.LinearOperator) -> Any:
     """The matrix of an operator, from its values at unit vectors."""
     found = []
     zero = operator.domain.zeros()
-    for part in parts(zero):
-        flat = part.reshape(-1)
-        for i in range(flat.size):
-            flat[i] = 1
-            found.append(np.concatenate([p.reshape(-1) for p in parts(operator(zero))]))
-            flat[i] = 0
+    for part in flat(zero):
+        entries = part.reshape(-1)
+        for i in range(entries.size):
+            entries[i] = 1
+            found.append(np.concatenate([p.reshape(-1) for p in flat(operator(zero))]))
+            entries[i] = 0
     return np.array(found).T
 
 

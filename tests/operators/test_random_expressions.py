@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import opalg as oa
 from opalg.operators.adjoints import Conjugate
 from opalg.operators.printing import Text, atom
-from opalg.testing.case import leaves, mapped, parts, real_vector
+from opalg.spaces.parts import flat, leaves
+from opalg.testing.case import mapped, real_vector
 from opalg.testing.structure_checks import _names
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # of the norms, as promised for single expressions
@@ -403,7 +404,7 @@ def test_batch_and_torch(case: Any) -> None:
         expect(mapped(lambda a, i=i: a[i], y), M @ u, scale, place.precision, f"{A} of a batch")
         found = mapped(lambda a, i=i: a[i].detach(), t)
         expect(found, M @ u, scale, place.precision, f"{A} of a batch of tensors")
-    assert {part.dtype for part in parts(y)} == {leaf.dtype for leaf in leaves(A.range)}
+    assert {part.dtype for part in flat(y)} == {leaf.dtype for leaf in leaves(A.range)}
 
 
 # Printing: the text, evaluated, is the same operator
