@@ -10,8 +10,10 @@ from opalg.solvers.primal_dual import PD3O, PDHG, CondatVu, LinearizedADMM
 from opalg.solvers.proximal_gradient import FISTA, ISTA, ProjectedGradient
 from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.solver import Result, Solver
+from opalg.solvers.splitting import ADMM, DouglasRachford, SplitBregman
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
+from opalg.solvers.statistical import MAPEM, MLEM, OSEM
 from opalg.solvers.stopping import (
     Discrepancy,
     MaxIterations,
@@ -38,6 +40,10 @@ __all__ = [
     "HybridLSQR",
     "ABGMRES",
     "BAGMRES",
+    # Statistical
+    "MLEM",
+    "OSEM",
+    "MAPEM",
     # Proximal gradient
     "ISTA",
     "FISTA",
@@ -47,6 +53,10 @@ __all__ = [
     "CondatVu",
     "PD3O",
     "LinearizedADMM",
+    # Splitting
+    "ADMM",
+    "SplitBregman",
+    "DouglasRachford",
     # The protocol
     "Result",
     "Solver",

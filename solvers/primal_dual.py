@@ -30,6 +30,7 @@ from opalg.solvers.splits import (
     add_multiple,
     blocks,
     dual_prox,
+    listed,
     per_sample,
     proximal,
     pull_back,
@@ -257,8 +258,8 @@ class PrimalDual(ObjectiveSolver):
         if not problem.splits:
             return None
         space, count = problem.dual_space, len(problem.splits)
-        work = _listed(state.buffer("q", space), count)
-        target = _listed(state.buffer("r" if keep else "p", space), count)
+        work = listed(state.buffer("q", space), count)
+        target = listed(state.buffer("r" if keep else "p", space), count)
         values = []
         for i, split in enumerate(problem.splits):
             q = split.K(bar, out=work[i])
@@ -337,20 +338,15 @@ class PrimalDual(ObjectiveSolver):
         )
         worst = _relative(weighted_length(X, rest), size)
         for i, split in enumerate(problem.splits):
-            Y, memory = split.K.range, _listed(state.buffer("q", space), count)[i]
+            Y, memory = split.K.range, listed(state.buffer("q", space), count)[i]
             size = weighted_length(Y, split.K(new, out=memory))
             image = split.K(dx, out=memory)
             over = _divided(
-                Y, unblock(dp, count)[i], sigmas[i], _listed(state.buffer("dp", space), count)[i]
+                Y, unblock(dp, count)[i], sigmas[i], listed(state.buffer("dp", space), count)[i]
             )
             rest = Y.lincomb(1.0, image, 1.0, over, out=memory)
             worst = np.maximum(worst, _relative(weighted_length(Y, rest), size))
         return worst if np.ndim(worst) else float(worst)
-
-
-def _listed(memory: Any, count: int) -> list[Any]:
-    """A buffer part by part; None for each while the state is functional."""
-    return [None] * count if memory is None else unblock(memory, count)
 
 
 def _divided(space: Any, x: Array, step: Any, out: Array | None) -> Array:
@@ -715,8 +711,8 @@ class LinearizedADMM(PrimalDual):
             return super().step(state, y)
         count, space = len(problem.splits), problem.dual_space
         new = self._descend(problem, state, state.x, unblock(state.bar, count), tau, None)
-        p, work = unblock(state.p, count), _listed(state.buffer("bar", space), count)
-        target, values = _listed(state.buffer("r", space), count), []
+        p, work = unblock(state.p, count), listed(state.buffer("bar", space), count)
+        target, values = listed(state.buffer("r", space), count), []
         for i, split in enumerate(problem.splits):
             q = split.K(new, out=work[i])
             q = add_multiple(split.K.range, p[i], sigmas[i], q, work[i])

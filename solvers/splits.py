@@ -37,7 +37,9 @@ __all__ = [
     "Split",
     "add_multiple",
     "dual_prox",
+    "blocks",
     "judge",
+    "listed",
     "pairing",
     "per_sample",
     "prox_step",
@@ -45,6 +47,7 @@ __all__ = [
     "pull_back",
     "resolved",
     "select",
+    "unblock",
     "weighted_length",
 ]
 
@@ -178,16 +181,22 @@ def dual_prox(split: Split, q: Array, step: Any, out: Array | None, work: Array 
 
 
 def pull_back(
-    splits: list[Split], p: list[Array], scale: Any, x: Array, state: State, out: Array | None
+    splits: list[Split],
+    p: list[Array],
+    scale: Any,
+    x: Array,
+    state: State,
+    out: Array | None,
+    first: Array | None = None,
 ) -> Array:
     """``x + scale * sum(K_i.adjoint(p_i))`` with a scratch buffer for the second and later terms.
 
-    ``out`` must be scratch, not ``x``.
+    ``out`` must be scratch; it may be ``x`` only if ``first``, memory for the first adjoint, is given.
     """
     total = x
     for i, (split, part) in enumerate(zip(splits, p, strict=True)):
         X = split.K.domain
-        memory = out if i == 0 else state.buffer("pulled", X)
+        memory = (out if first is None else first) if i == 0 else state.buffer("pulled", X)
         g = split.back(part, out=memory)
         if isinstance(scale, Entries):
             if split.factor != 1.0:
@@ -257,6 +266,11 @@ def _leaves(space: Any) -> list[Any]:
 def blocks(values: list[Array]) -> Array:
     """Several elements as one, an array if there is one only."""
     return values[0] if len(values) == 1 else Blocks(values)
+
+
+def listed(memory: Any, count: int) -> list[Any]:
+    """A buffer part by part; None for each while the state is functional."""
+    return [None] * count if memory is None else unblock(memory, count)
 
 
 def unblock(p: Array, count: int) -> list[Array]:
