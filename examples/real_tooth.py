@@ -14,12 +14,16 @@ import numpy as np
 
 import opalg as oa
 from opalg import solvers, tomo
+from opalg.errors import OpalgError
 
 
 def main() -> None:
     """Read, correct, find the axis, reconstruct, write."""
     options = parse()
-    scan = tomo.dxchange.read(options.file, rows=slice(options.row, options.row + 1))
+    try:
+        scan = tomo.dxchange.read(options.file, rows=slice(options.row, options.row + 1))
+    except OpalgError as error:
+        raise SystemExit(str(error)) from None
     if scan.data.shape[1] == 0:
         raise SystemExit(f"{options.file} has no detector row {options.row}")
     transmission = tomo.preprocessing.transmission(scan.data, scan.flat, scan.dark)

@@ -87,3 +87,19 @@ def test_real_vial(tmp_path, shared_data):
 @pytest.mark.parametrize("script", ["demo.py", "real_tooth.py", "real_vial.py"])
 def test_help(script):
     assert "--output" in run(script, "--help")
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [("real_tooth.py", "there is no file"), ("real_vial.py", "has no folder tiffs/")],
+)
+def test_missing_data_are_told_in_one_sentence(script, sentence, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), str(tmp_path / "nothing")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
