@@ -326,22 +326,47 @@ def projector(dtype: str, shape: tuple[int, ...] = (5, 6)) -> tomo.XrayTransform
     )
 
 
+def fan_projector(dtype: str, curved: bool) -> tomo.XrayTransform:
+    geometry = tomo.FanBeam(4, detector=7, pitch=0.6, sod=6.0, sdd=9.0, curved=curved)
+    return tomo.XrayTransform(oa.Grid((5, 6), 0.5, dtype), geometry)
+
+
+def cone_projector(dtype: str, curved: bool) -> tomo.XrayTransform:
+    geometry = tomo.ConeBeam(3, detector=(4, 5), pitch=0.9, sod=6.0, sdd=9.0, curved=curved)
+    return tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5, dtype), geometry)
+
+
 @instances("XrayTransform")
 def xray_transform() -> Instances:
     yield "double", projector("float64")
     yield "single", projector("float32", (6, 5))
-    fan = tomo.FanBeam(4, detector=7, pitch=0.6, sod=6.0, sdd=9.0)
-    cone = tomo.ConeBeam(3, detector=(4, 5), pitch=0.9, sod=6.0, sdd=9.0, curved=True)
-    yield "fan", tomo.XrayTransform(oa.Grid((5, 6), 0.5, "float64"), fan)
-    yield "fan, single", tomo.XrayTransform(oa.Grid((5, 6), 0.5), tomo.rotate("z", 0.2) * fan)
-    yield "cone", tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5, "float64"), cone)
-    yield "cone, single", tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5), tomo.rotate("x", 0.2) * cone)
+    yield "fan", fan_projector("float64", curved=False)
+    yield "cone", cone_projector("float64", curved=True)
+    fan, cone = (make("float32", False) for make in (fan_projector, cone_projector))
+    yield "free fan", tomo.XrayTransform(fan.domain, tomo.rotate("z", 0.2) * fan.geometry)
+    yield "free cone", tomo.XrayTransform(cone.domain, tomo.rotate("x", 0.2) * cone.geometry)
 
 
 @instances("FBP")
 def fbp() -> Instances:
     yield "double", tomo.FBP(projector("float64"))
     yield "single", tomo.FBP(projector("float32"), window="hann")
+    yield "fan", tomo.FBP(fan_projector("float64", curved=False))
+    yield "curved fan, single", tomo.FBP(fan_projector("float32", curved=True), window="cosine")
+
+
+@instances("FDK")
+def fdk() -> Instances:
+    yield "flat", tomo.FDK(cone_projector("float64", curved=False))
+    yield "curved, single", tomo.FDK(cone_projector("float32", curved=True), window="hann")
+
+
+@instances("VoxelBackProjection")
+def voxel_back_projection() -> Instances:
+    yield "parallel", tomo.VoxelBackProjection(projector("float64"))
+    yield "fan", tomo.VoxelBackProjection(fan_projector("float64", curved=True), weighted=True)
+    yield "cone", tomo.VoxelBackProjection(cone_projector("float64", curved=False), weighted=True)
+    yield "curved, single", tomo.VoxelBackProjection(cone_projector("float32", curved=True))
 
 
 @instances("RampFilter")

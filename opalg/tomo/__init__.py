@@ -1,25 +1,29 @@
 """Tomography: geometries, the X-ray transform, filtered back projection, phantoms, noise."""
 
-from opalg.tomo import dxchange, noise, phantoms, preprocessing
+from opalg.tomo import dxchange, noise, phantoms, preprocessing, weights
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.fbp import FBP
+from opalg.tomo.fdk import FDK
 from opalg.tomo.filters import RampFilter
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.preprocessing import find_rotation_axis
 from opalg.tomo.random_geometry import random_geometry
 from opalg.tomo.transforms import Transform, reflect, rotate, scale, translate
+from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
 
 __all__ = [
     "ConeBeam",
     "FBP",
+    "FDK",
     "FanBeam",
     "Geometry",
     "ParallelBeam",
     "RampFilter",
     "Transform",
+    "VoxelBackProjection",
     "XrayTransform",
     "dxchange",
     "find_rotation_axis",
@@ -31,4 +35,5 @@ __all__ = [
     "rotate",
     "scale",
     "translate",
+    "weights",
 ]

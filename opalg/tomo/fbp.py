@@ -6,61 +6,77 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from opalg.arrays import Array
 from opalg.errors import ArgumentError, NotSupportedError
-from opalg.operators import Diagonal, LinearOperator, Operator, Scaling
-from opalg.operators.norms import Bounds
-from opalg.operators.operator import Cost
+from opalg.operators import Diagonal, LinearOperator, Scaling
 from opalg.spaces import Space
+from opalg.tomo.fan import FanBeam
+from opalg.tomo.filtered import FilteredBackProjection, of_circle
 from opalg.tomo.filters import RampFilter
+from opalg.tomo.frames import FloatArray
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.xray import XrayTransform
 
 __all__ = ["FBP"]
 
 
-class FBP(LinearOperator):
-    """Filtered back projection for parallel beams, in 2D and for stacks of slices.
+class FBP(FilteredBackProjection):
+    """Filtered back projection for parallel beams (also stacks of slices) and fan beams.
 
     ``FBP(A)(y)`` filters every detector row with the ramp, weights every view by the angle that it
-    stands for and applies ``A.H``, scaled such that absolute values are right: projections of a disc of
+    stands for and back projects, scaled such that absolute values are right: projections of a disc of
     0.02 / mm come back as 0.02 / mm, in every spacing and pitch.
 
     Parameters
     ----------
     transform : XrayTransform
-        Of a `ParallelBeam` geometry; any set of angles.
+        Of a `ParallelBeam` or `FanBeam` geometry; any set of angles. A fan given by vectors must have its
+        sources on a circle.
     window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, default "ram-lak"
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
         Fraction of the frequency band that the window covers.
+    redundancy : {"full turn", "parker", "riess", "wang"} or array, optional
+        Of fans: how rays share their weight with those that run the same way back; see
+        `opalg.tomo.weights`. By default what fits the scan: one half over a full turn, Wang's weights if
+        the detector is moved to one side, Parker's for a short scan.
+    filter : LinearOperator, optional
+        From ``A.range`` to ``A.range``, in place of the ramp.
 
     Attributes
     ----------
     expression : LinearOperator
-        The same as an expression: ``scale @ A.H @ weights @ filter``.
+        The same as an expression, whose parts can be printed and used.
 
     Raises
     ------
     NotSupportedError
         For other geometries.
 
+    Warns
+    -----
+    AccuracyWarning
+        If a fan's views cover less than half a turn plus the fan angle.
+
     Notes
     -----
-    The weights with which ``A.H`` spreads one view into a pixel sum to the pixel's area divided by the
-    pitch, but only on average: near the axis, and wherever the pitch exceeds the pixels, they
-    fluctuate from pixel to pixel. So each pixel is divided by its own sum over all views, as far
-    as all views see it; beyond that by the average. (Without this a disc has an error of up
-    to 3 % near the axis, and of 30 % where the pitch is twice the pixel; with it of less than 0.2 %.)
+    Parallel beams: ``scale @ A.H @ weights @ filter``. The weights with which ``A.H`` spreads one view into a
+    pixel sum to the pixel's area divided by the pitch, but only on average: near the axis, and wherever the
+    pitch exceeds the pixels, they fluctuate from pixel to pixel. So each pixel is divided by its own sum over
+    all views, as far as all views see it; beyond that by the average. (Without this a disc has an error of up
+    to 3 % near the axis, and of 30 % where the pitch is twice the pixel; with it of less than 0.2 %.) The
+    angles of a full turn count each direction twice, with half the weight.
 
-    The angles of a full turn count each direction twice, with half the weight. Truncated
-    projections (an object wider than the detector) need extrapolation first; there is none here.
+    Fan beams: ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection` by distance, and the cosine
+    and redundancy weights on the right.
+
+    Truncated projections (an object wider than the detector) need extrapolation first; there is none here.
 
     References
     ----------
     A. C. Kak and M. Slaney, "Principles of Computerized Tomographic Imaging", IEEE Press, 1988,
-    section 3.3.
+    sections 3.3 and 3.4.
 
     Examples
     --------
@@ -80,39 +96,40 @@ class FBP(LinearOperator):
         transform: XrayTransform,
         window: str = "ram-lak",
         frequency_scaling: float = 1.0,
+        redundancy: str | npt.ArrayLike | None = None,
+        filter: LinearOperator | None = None,
     ) -> None:
         if not isinstance(transform, XrayTransform):
             raise ArgumentError(f"FBP takes an XrayTransform, got {transform!r:.80}")
         geometry = transform.geometry
-        if not isinstance(geometry, ParallelBeam):
-            raise NotSupportedError(f"FBP is for ParallelBeam, got a {type(geometry).__name__}")
-        super().__init__(transform.range, transform.domain)
-        ramp = RampFilter(transform.range, geometry.pitch[-1], window, frequency_scaling)
-        weights = _column(geometry, transform.range)
-        weigh: LinearOperator = Diagonal(weights, transform.range)
-        if weights.min() == weights.max():
-            weigh = Scaling(transform.range, float(weights.flat[0]))
-        scale = Diagonal(_scale(transform, weights), transform.domain)
-        self.expression: LinearOperator = scale @ transform.H @ weigh @ ramp
-        self.transform = transform
+        if isinstance(geometry, FanBeam):
+            expression = of_circle(transform, window, frequency_scaling, redundancy, filter)
+        elif isinstance(geometry, ParallelBeam) and geometry.regular:
+            if redundancy is not None:
+                raise ArgumentError(
+                    "a parallel beam takes no redundancy weights: angles have them all"
+                )
+            ramp = filter or RampFilter(
+                transform.range, geometry.pitch[-1], window, frequency_scaling
+            )
+            expression = _of_parallel(transform, geometry, ramp)
+        else:
+            raise NotSupportedError(
+                f"FBP is for ParallelBeam about the z axis and for FanBeam, got a {type(geometry).__name__}; cone beams "
+                "are reconstructed by tomo.FDK, any geometry by a solver such as solvers.CGLS"
+            )
+        super().__init__(transform, expression)
 
-    def _apply(self, x: Array, out: Array | None) -> Array:
-        return self.expression._apply(x, out)
 
-    def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        return self.expression.H._apply(y, out)
-
-    def _trace(self, x: Array) -> Array:
-        return self.expression._trace(x)
-
-    def _norm_bounds(self) -> Bounds:
-        return self.expression.norm_bounds()
-
-    def cost(self) -> Cost:
-        return self.expression.cost()
-
-    def _children(self) -> tuple[Operator, ...]:
-        return (self.expression,)
+def _of_parallel(
+    transform: XrayTransform, geometry: ParallelBeam, ramp: LinearOperator
+) -> LinearOperator:
+    weights = _column(geometry, transform.range)
+    weigh: LinearOperator = Diagonal(weights, transform.range)
+    if weights.min() == weights.max():
+        weigh = Scaling(transform.range, float(weights.flat[0]))
+    scale = Diagonal(_scale(transform, weights), transform.domain)
+    return scale @ transform.H @ weigh @ ramp
 
 
 def _column(geometry: ParallelBeam, space: Space) -> np.ndarray[Any, Any]:
@@ -135,7 +152,13 @@ def _scale(transform: XrayTransform, weights: np.ndarray[Any, Any]) -> np.ndarra
     if grid.ndim == 3:
         (z, *_), rows = grid.coordinates, geometry.detector_coordinates[0]
         seen = seen & ((z >= rows[0]) & (z <= rows[-1]))[:, None, None]
-    # Few views may miss a pixel although it lies between their rays.
-    usable = seen & (sums > 0.1 * average)
-    scale: np.ndarray[Any, Any] = np.where(usable, 1 / np.where(usable, sums, 1), 1 / average)
+    scale: np.ndarray[Any, Any] = _ratio(np.full(grid.shape, average), sums, seen) / average
     return scale.astype(grid.dtype)
+
+
+def _ratio(expected: FloatArray, found: FloatArray, seen: Any) -> np.ndarray[Any, Any]:
+    """``expected / found`` where all views see a pixel, else 1."""
+    # Few views may miss a pixel although it lies between their rays.
+    usable = seen & (found > 0.1 * expected)
+    ratio: np.ndarray[Any, Any] = np.where(usable, expected / np.where(usable, found, 1), 1.0)
+    return ratio.astype(found.dtype)

@@ -47,6 +47,8 @@ class RampFilter(LinearOperator):
         Nyquist frequency. Cosine and Hann reach zero there.
     frequency_scaling : float, default 1.0
         In (0, 1]: the window is compressed to this fraction of the band, above it all is zero.
+    arc_step : float, default 0.0
+        Of a curved detector the angle between columns, in radians; ``pitch`` is the arc length then.
 
     Raises
     ------
@@ -60,6 +62,8 @@ class RampFilter(LinearOperator):
     be zero at frequency zero, which lowers all values.) Rows are zero-padded to at least twice
     their length, so that the convolution does not wrap around. The operator is its own transpose.
     Results have the unit of the projections per length squared, times *p* for the sum: 1 / mm of theirs.
+    On a curved detector with angle *g* between columns the entry *n* of the kernel is multiplied by
+    ``(n g / sin(n g))^2`` (the same section, equation 92).
 
     References
     ----------
@@ -84,6 +88,7 @@ class RampFilter(LinearOperator):
         pitch: float,
         window: str = "ram-lak",
         frequency_scaling: float = 1.0,
+        arc_step: float = 0.0,
     ) -> None:
         super().__init__(space, space)
         if window not in WINDOWS:
@@ -92,7 +97,12 @@ class RampFilter(LinearOperator):
             raise ArgumentError(f"pitch must be positive, got {pitch!r}")
         if not 0 < frequency_scaling <= 1:
             raise ArgumentError(f"frequency_scaling must lie in (0, 1], got {frequency_scaling!r}")
+        if not 0 <= arc_step * (space.shape[-1] - 1) < math.pi:
+            raise ArgumentError(
+                f"the columns must span less than half a turn, got {arc_step!r} each"
+            )
         self.pitch = float(pitch)
+        self.arc_step = float(arc_step)
         self.window = window
         self.frequency_scaling = float(frequency_scaling)
         self._length = scipy.fft.next_fast_len(2 * space.shape[-1], real=True)
@@ -111,6 +121,10 @@ class RampFilter(LinearOperator):
         kernel = np.zeros(self._length)
         kernel[odd] = -1 / (np.pi * n[odd]) ** 2
         kernel[0] = 0.25
+        if self.arc_step:  # beyond the row nothing is needed, and the sine would vanish somewhere
+            near = np.abs(n) < self.domain.shape[-1]
+            angles = np.where(near, n, 0) * self.arc_step
+            kernel = np.where(near, kernel / np.sinc(angles / np.pi) ** 2, 0.0)
         ramp = scipy.fft.rfft(kernel).real / self.pitch
         # For even lengths the last entry is Nyquist; the band ends at its scaled place.
         f = scipy.fft.rfftfreq(self._length, 0.5) / self.frequency_scaling

@@ -16,7 +16,7 @@ from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 
-__all__ = ["Plan", "count_samples", "make_plan"]
+__all__ = ["Plan", "count_samples", "general_plan", "make_plan"]
 
 Plan = ParallelPlan | DivergentPlan
 
@@ -24,10 +24,11 @@ Plan = ParallelPlan | DivergentPlan
 @singledispatch
 def make_plan(geometry: Geometry, grid: Grid) -> Plan:
     """What the engine needs to project ``grid`` in ``geometry``."""
-    return _general_plan(geometry, grid)
+    return general_plan(geometry, grid)
 
 
-def _general_plan(geometry: Geometry, grid: Grid) -> DivergentPlan:
+def general_plan(geometry: Geometry, grid: Grid) -> DivergentPlan:
+    """Source and detector of every view in index coordinates, which any geometry has."""
     spacing = np.array(grid.spacing[::-1])
     first_cell = np.array([axis[0] for axis in reversed(grid.coordinates)])
     first_pixel = [-(n - 1) / 2 for n in geometry.detector_shape]
@@ -51,7 +52,7 @@ def _general_plan(geometry: Geometry, grid: Grid) -> DivergentPlan:
 @make_plan.register
 def _(geometry: ParallelBeam, grid: Grid) -> Plan:
     if not geometry.regular:
-        return _general_plan(geometry, grid)
+        return general_plan(geometry, grid)
     spacing = np.array(grid.spacing[:-3:-1])  # (x, y)
     first_cell = np.array([axis[0] for axis in grid.coordinates[:-3:-1]])
     u = geometry.detector_coordinates[-1]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, is_torch, namespace
+from opalg.arrays import Array
 from opalg.engines import cpu
-from opalg.errors import ArgumentError, DtypeError, NotSupportedError
+from opalg.errors import ArgumentError, DtypeError
 from opalg.operators import LinearOperator
 from opalg.operators.operator import Cost
 from opalg.spaces import Grid
+from opalg.tomo.dispatch import run_on_cpu
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.plans import count_samples, make_plan
 
@@ -52,9 +52,9 @@ class XrayTransform(LinearOperator):
     -----
     A ray is sampled once in every plane of pixels along the axis it runs along most (in index
     coordinates), by linear interpolation between the nearest pixels of that plane [1]_: two in 2D, four in
-    3D. Rays of fans and cones start at the source and end at the detector. The transpose is computed by the same arithmetic without atomics, and
-    its bits do not depend on the number of threads. Contiguous NumPy arrays and CPU tensors are read
-    and written in place, others through a copy.
+    3D. Rays of fans and cones start at the source and end at the detector. The transpose is computed by
+    the same arithmetic without atomics, and its bits do not depend on the number of threads. Contiguous
+    NumPy arrays and CPU tensors are read and written in place, others through a copy.
 
     References
     ----------
@@ -137,34 +137,16 @@ class XrayTransform(LinearOperator):
     # Application
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        return self._run(cpu.project, x, out, self.domain, self.range)
+        def kernel(image: Any, sinogram: Any) -> None:
+            cpu.project(self._plan, image, sinogram)
+
+        return run_on_cpu(kernel, x, out, self.domain, self.range, str(self))
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        return self._run(cpu.backproject, y, out, self.range, self.domain)
+        def kernel(sinogram: Any, image: Any) -> None:
+            cpu.backproject(self._plan, sinogram, image)
 
-    def _run(
-        self, kernel: Callable[..., None], x: Array, out: Array | None, source: Any, target: Any
-    ) -> Array:
-        if is_torch(x) and x.device.type != "cpu":
-            raise NotSupportedError(
-                f"{self} got a tensor on {x.device}: this version has the CPU engine only, the CUDA engine "
-                "is not part of it; pass x.cpu()"
-            )
-        operand = np.ascontiguousarray(as_numpy(x))
-        batch = source.batch_shape(x)
-        result = out
-        if result is None:
-            result = target.empty(like=x, batch=batch)
-        # Shares the memory of `result` unless its library or layout does not allow it.
-        buffer = as_numpy(result)
-        if not (buffer.flags.c_contiguous and buffer.flags.writeable):
-            buffer = np.empty((*batch, *target.shape), target.dtype)
-        kernel(self._plan, operand, buffer)
-        if np.may_share_memory(buffer, as_numpy(result)):
-            return result
-        xp = namespace(result)
-        result[...] = xp.asarray(buffer) if xp is not np else buffer
-        return result
+        return run_on_cpu(kernel, y, out, self.range, self.domain, str(self))
 
     def cost(self) -> Cost:
         """Interpolations, at four operations each, and bytes of image and sinogram."""

@@ -1,0 +1,175 @@
+"""Cosine and redundancy weights against their definitions."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import opalg as oa
+from opalg import tomo
+from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
+
+FAN = {"detector": 61, "pitch": 1.5, "sod": 100.0, "sdd": 150.0}
+CONE = {**FAN, "detector": (5, 61)}
+HALF_FAN = math.atan(45.0 / 150.0)
+
+
+def conjugate_sums(scan, weights):
+    """Weight of every ray plus that of its conjugate, where both were measured or only the ray."""
+    beta, u = scan.angles, scan.detector_coordinates[-1]
+    gamma = u / scan.sdd if scan.curved else np.arctan(u / scan.sdd)
+    rows = weights.reshape(len(weights), -1) * np.ones((len(beta), 1))
+    sums = []
+    for i in range(6, len(gamma) - 6):  # further out the overlap may be no wider than a few views
+        mirrored = rows[:, len(gamma) - 1 - i]  # at -gamma
+        for turn in (math.pi, -math.pi):
+            other = beta + turn - 2 * gamma[i]
+            inside = (other >= beta[0]) & (other <= beta[-1])
+            found = np.interp(other[inside], beta, mirrored)
+            sums.append(rows[inside, i] + found)
+    return np.concatenate(sums)
+
+
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize("extra", [0.0, 0.3, 1.5])
+def test_parker_weights_share_every_line(curved, extra):
+    length = math.pi + 2 * (45.0 / 150.0 if curved else HALF_FAN) + extra
+    scan = tomo.FanBeam(np.linspace(0.4, 0.4 + length, 400), **FAN, curved=curved)
+    w = tomo.weights.parker(scan)
+    assert w.shape == (400, 61)
+    assert 0 <= w.min() <= w.max() <= 1
+    # Interpolation between views is exact to the square of their distance over the overlap's width.
+    np.testing.assert_allclose(conjugate_sums(scan, w), 1.0, atol=5e-3)
+    if not extra:  # a line that was measured once has all its weight: in the middle view, say
+        np.testing.assert_allclose(w[200], 1.0)
+
+
+def test_clockwise_scans_have_the_same_weights():
+    angles = np.deg2rad(np.arange(0, 230))
+    there, back = tomo.FanBeam(angles, **FAN), tomo.FanBeam(angles[::-1], **FAN)
+    np.testing.assert_allclose(
+        tomo.weights.parker(back), tomo.weights.parker(there)[::-1], atol=1e-12
+    )
+    turned = tomo.FanBeam(angles + 6.0, **FAN)
+    np.testing.assert_allclose(tomo.weights.parker(turned), tomo.weights.parker(there), atol=1e-6)
+
+
+def test_weights_of_cones_are_those_of_fans_in_every_row():
+    angles = np.deg2rad(np.arange(0, 230))
+    cone, fan = tomo.ConeBeam(angles, **CONE), tomo.FanBeam(angles, **FAN)
+    for function in (tomo.weights.parker, tomo.weights.riess):
+        assert function(cone).shape == (230, 1, 61)
+        np.testing.assert_array_equal(function(cone)[:, 0], function(fan))
+    free = tomo.rotate("z", 0.5) * cone
+    np.testing.assert_allclose(tomo.weights.parker(free), tomo.weights.parker(cone), atol=1e-6)
+
+
+def test_riess_weights():
+    long = tomo.FanBeam(np.deg2rad(np.arange(0, 225)), **FAN)
+    np.testing.assert_array_equal(tomo.weights.riess(long), tomo.weights.parker(long))
+    short = tomo.FanBeam(np.deg2rad(np.arange(0, 191)), **FAN)
+    w = tomo.weights.riess(short)
+    assert w.shape == (191, 61)
+    assert 0 <= w.min() < 0.01
+    assert 1.9 < w.max() <= 2.0
+    # Rays beside the missing ones count twice: at the start those of falling u, at the end of rising u.
+    assert w[0, 0] == pytest.approx(2.0)
+    assert w[-1, -1] == pytest.approx(2.0)
+    # The angle counted in sum is half a turn in the middle column, as if nothing were missing.
+    np.testing.assert_allclose(w[:, 30].sum(), 180.0, rtol=1e-2)
+    with pytest.raises(ArgumentError, match=r"need half a turn or more.*90\.0 degrees"):
+        tomo.weights.riess(tomo.FanBeam(np.deg2rad(np.arange(0, 91)), **FAN))
+    with pytest.raises(ArgumentError, match="degrees are missing"):
+        tomo.weights.parker(short)
+
+
+@pytest.mark.parametrize("offset", [-20.0, 20.0])
+@pytest.mark.parametrize("curved", [False, True])
+def test_wang_weights(offset, curved):
+    scan = tomo.FanBeam(36, **FAN, offset=offset, curved=curved)
+    w = tomo.weights.wang(scan)[0]
+    u = scan.detector_coordinates[0]
+    # Columns mirrored about the axis share; others have all or, on the far side, are not there.
+    np.testing.assert_allclose(w + np.interp(-u, u, w, left=0.0, right=0.0), 1.0, atol=2e-3)
+    np.testing.assert_allclose(w[np.abs(u) > 25.1], 1.0)
+    assert (np.diff(w) * np.sign(offset) >= 0).all()
+    with pytest.raises(ArgumentError, match="not a full turn"):
+        tomo.weights.wang(tomo.FanBeam(np.deg2rad(np.arange(230)), **FAN))
+    with pytest.raises(ArgumentError, match="must see the rotation axis"):
+        tomo.weights.wang(tomo.FanBeam(36, **FAN, offset=80.0))
+
+
+def test_cosine_weights_are_cosines_of_the_central_ray():
+    for curved in (False, True):
+        cone = tomo.ConeBeam([0.3], **CONE, curved=curved, offset=(2.0, -3.0))
+        directions = cone.rays()[1]
+        ahead = np.array([-math.sin(0.3), math.cos(0.3), 0.0])
+        np.testing.assert_allclose(tomo.weights.cosine(cone), directions @ ahead, atol=1e-14)
+        fan = tomo.FanBeam([0.3], **FAN, curved=curved)
+        np.testing.assert_allclose(tomo.weights.cosine(fan), fan.rays()[1] @ ahead[:2], atol=1e-14)
+    np.testing.assert_allclose(
+        tomo.weights.cosine(tomo.rotate("x", 0.4) * tomo.ConeBeam(7, **CONE)),
+        tomo.weights.cosine(tomo.ConeBeam(7, **CONE)),
+        atol=1e-12,
+    )
+
+
+def test_the_weights_that_fit_a_scan_are_chosen():
+    def choice(scan):
+        return tomo.FBP(tomo.XrayTransform(oa.Grid((8, 8)), scan))
+
+    def named(scan, name):
+        return tomo.FBP(tomo.XrayTransform(oa.Grid((8, 8)), scan), redundancy=name)
+
+    y = tomo.FanBeam(40, **FAN).space().random(0)
+    for scan, name in (
+        (tomo.FanBeam(40, **FAN), "full turn"),
+        (tomo.FanBeam(40, **FAN, offset=25.0), "wang"),
+        (tomo.FanBeam(np.linspace(0, 4.0, 40), **FAN), "parker"),
+    ):
+        np.testing.assert_array_equal(choice(scan)(y), named(scan, name)(y))
+    short = tomo.FanBeam(np.linspace(0, 3.3, 40), **FAN)
+    with pytest.warns(AccuracyWarning, match=r"views lack 2\d\.\d degrees"):
+        found = choice(short)
+    np.testing.assert_array_equal(found(y), named(short, "riess")(y))
+    with pytest.warns(AccuracyWarning):
+        limited = choice(tomo.FanBeam(np.linspace(0, 1.5, 40), **FAN))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ones = named(tomo.FanBeam(np.linspace(0, 1.5, 40), **FAN), np.ones(1))
+    np.testing.assert_array_equal(limited(y), ones(y))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (
+            lambda: tomo.weights.parker(tomo.ParallelBeam(4)),
+            NotSupportedError,
+            "FanBeam and ConeBeam",
+        ),
+        (
+            lambda: tomo.weights.cosine(tomo.ConeBeam.helical(1, 20.0, 12, **CONE)),
+            NotSupportedError,
+            "heights of the source",
+        ),
+        (
+            lambda: tomo.weights.cosine(
+                tomo.translate(x=[0.0, 30.0, 0.0, 5.0]) * tomo.FanBeam(4, **FAN)
+            ),
+            NotSupportedError,
+            "sources on a circle",
+        ),
+        (
+            lambda: tomo.weights.cosine(
+                tomo.rotate("z", 0.1) * tomo.FanBeam(4, **FAN, curved=True)
+            ),
+            NotSupportedError,
+            "regular form",
+        ),
+    ],
+)
+def test_errors_say_what_is_wrong(build, error, words):
+    with pytest.raises(error, match=words):
+        build()
