@@ -1,17 +1,23 @@
-// Joseph's method for single rays in any direction: the arithmetic shared by projection and its transpose.
+// Joseph's and Siddon's methods for single rays in any direction: the arithmetic shared by projection and its transpose.
 //
-// A ray is sampled where it crosses the planes a = 0, 1, .. of its dominant index axis `a`; the other axes are `b` and
+// Joseph: a ray is sampled where it crosses the planes a = 0, 1, .. of its dominant index axis `a`; the other axes are `b` and
 // `c` (c is the one whose voxels lie closer in memory). In plane j it is at
 //
 //     b(j) = b + slope_b (j - first plane),   c(j) likewise,   |slope| <= 1
 //
 // and there the four voxels around it count with weights tent(b(j) - i_b) tent(c(j) - i_c). A divergent ray ends at its
 // source and its pixel: only planes between the two count, ends included.
+//
+// Siddon: voxels count with the length of the ray inside them. On its way from a = j - 1/2 to j + 1/2 a ray crosses at most
+// one border across b and one across c, so that the same four voxels share it, and all that differs is how.
+// R. L. Siddon, "Fast calculation of the exact radiological path for a three-dimensional CT array", Med. Phys. 12, 1985.
 #pragma once
 
 #include "lanes.cuh"
 
 namespace opalg {
+
+enum class Model : int { joseph, siddon };
 
 // Axes x, y, z are 0, 1, 2. Among equals y comes before x before z.
 struct AxisRoles {
@@ -58,6 +64,29 @@ OPALG_INLINE RayLine<D> ray_line(const D pixel[3], const double source[3], bool 
     return {b + way * slope_b,           slope_b,
             c + way * slope_c,           slope_c,
             dominant ? first : infinity, dominant ? last : -infinity};
+}
+
+// Siddon. `fraction`: how far the lower end of the way lies above the lower border of its voxel; steepness: |slope|,
+// inverse: 1 / |slope|. The part of the way in the next voxel:
+template <class V> OPALG_INLINE V way_beyond(V fraction, V steepness, V inverse) {
+    const V zero = broadcast<V>(0), one = broadcast<V>(1);
+    return smaller<V>(one, larger<V>(zero, (fraction + (steepness - one)) * inverse));
+}
+// The way runs over 0..1; what lies beyond a border is its end if the slope is positive, else its beginning. Parts beyond
+// the border across b, beyond that across c, beyond both, and all of it, of the stretch from..to.
+template <class V> struct WayParts {
+    V b, c, both, all;
+};
+template <class V> OPALG_INLINE V overlap(V first, V last) { return larger<V>(broadcast<V>(0), last - first); }
+template <class V>
+OPALG_INLINE WayParts<V> way_parts(V beyond_b, V slope_b, V beyond_c, V slope_c, V from, V to) {
+    const V zero = broadcast<V>(0), one = broadcast<V>(1);
+    const V first_b = larger<V>(from, slope_b > zero ? one - beyond_b : zero);
+    const V last_b = smaller<V>(to, slope_b > zero ? one : beyond_b);
+    const V first_c = larger<V>(from, slope_c > zero ? one - beyond_c : zero);
+    const V last_c = smaller<V>(to, slope_c > zero ? one : beyond_c);
+    return {overlap<V>(first_b, last_b), overlap<V>(first_c, last_c),
+            overlap<V>(larger<V>(first_b, first_c), smaller<V>(last_b, last_c)), overlap<V>(from, to)};
 }
 
 // Physical length of a ray between two planes of its dominant axis; zero if it has no direction.

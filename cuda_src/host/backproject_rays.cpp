@@ -75,18 +75,14 @@ void backproject_rays(const RayProblem& problem, const PixelTable& pixels, const
             Buffer<T>& memory = scratch[std::size_t(thread)];
             memory.reserve(std::size_t(slab * cells.plane_elements()));
             std::fill(memory.data(), memory.data() + depth * cells.plane_elements(), T(0));
-            double low[3] = {-1, -1, -1}, high[3];
-            for (int k = 0; k < 3; ++k) high[k] = double(problem.size[k]);
-            low[axis] = double(first);
-            high[axis] = double(first + depth - 1);
             for (const std::int64_t k : along) {
                 if (team.stopped(thread)) return;
                 const std::int64_t view = views[std::size_t(k)];
-                const PixelRange range = pixels_that_see(problem, view, low, high);
+                const PixelRange range = pixels_that_see(problem, view, axis, first, first + depth - 1);
                 const std::int64_t from = range.first_column / kernels.lanes * kernels.lanes;
                 const std::int64_t to = round_up(range.last_column, kernels.lanes);
                 for (std::int64_t row = range.first_row; row < range.last_row; ++row)
-                    kernels.scatter_rays({pixels.row(view, row), axis, problem.flat, memory.data() + cells.origin(),
+                    kernels.scatter_rays({pixels.row(view, row), axis, problem.flat, problem.model, memory.data() + cells.origin(),
                                           std::ptrdiff_t(cells.plane_stride), std::ptrdiff_t(cells.line_stride),
                                           problem.size[roles.b], problem.size[roles.c], depth, double(first),
                                           values.data() + (k * rows + row) * padded, from, to});

@@ -37,8 +37,8 @@ Column ColumnView::column(std::int64_t u) const {
 }
 
 bool ColumnView::suitable() const {
-    // Shorter lines than this leave most lanes empty.
-    if (problem_.flat || problem_.rows < 4 || problem_.size[2] < 4) return false;
+    // Lines of few voxels or rows leave most lanes empty.
+    if (problem_.model != Model::joseph || problem_.flat || problem_.rows < 4 || problem_.size[2] < 4) return false;
     const double* v_step = problem_.v_steps + 3 * view_;
     if (std::abs(v_step[0]) + std::abs(v_step[1]) > 1e-15 * std::abs(v_step[2]) || step_z_ == 0) return false;
     const double up = double(problem_.rows - 1) * step_z_;

@@ -98,7 +98,7 @@ template <class T> static void bind(nb::module_& m) {
 struct RayArrays {
     Matrix<const double> sources, corners, u_steps, v_steps, arc_centres;
     double arc_step;
-    bool parallel, flat;
+    bool parallel, flat, siddon;
 };
 
 static RayProblem make_problem(const RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume,
@@ -116,7 +116,7 @@ static RayProblem make_problem(const RayArrays& rays, std::tuple<double, double,
     const RayProblem problem{batch, {nx, ny, nz}, views, rows, detectors, rays.sources.data(), rays.corners.data(),
                              rays.u_steps.data(), rays.v_steps.data(), curved ? rays.arc_centres.data() : nullptr,
                              rays.arc_step, {std::get<0>(spacing), std::get<1>(spacing), std::get<2>(spacing)},
-                             rays.parallel, rays.flat};
+                             rays.parallel, rays.flat, rays.siddon ? Model::siddon : Model::joseph};
     if (!sizes || std::int64_t(volumes) != batch * problem.volume_size() ||
         std::int64_t(projections) != batch * problem.projection_size())
         throw std::invalid_argument("the sizes of arrays and geometry do not agree");
@@ -175,9 +175,9 @@ NB_MODULE(_cpu, m) {
     bind<double>(m);
     nb::class_<RayArrays>(m, "RayArrays")
         .def(nb::init<Matrix<const double>, Matrix<const double>, Matrix<const double>, Matrix<const double>,
-                      Matrix<const double>, double, bool, bool>(),
+                      Matrix<const double>, double, bool, bool, bool>(),
              nb::arg("sources"), nb::arg("corners"), nb::arg("u_steps"), nb::arg("v_steps"), nb::arg("arc_centres"),
-             nb::arg("arc_step"), nb::arg("parallel"), nb::arg("flat"));
+             nb::arg("arc_step"), nb::arg("parallel"), nb::arg("flat"), nb::arg("siddon"));
     bind_rays<float>(m);
     bind_rays<double>(m);
     bind_voxels<float>(m);

@@ -70,16 +70,12 @@ void project_rays(const RayProblem& problem, const PixelTable& pixels, const std
             for (std::int64_t plane = 0; plane < count; plane += kRayPlanes) {
                 if (team.stopped(thread)) return;
                 const int depth = int(std::min<std::int64_t>(kRayPlanes, count - plane));
-                double low[3] = {-1, -1, -1}, high[3];
-                for (int k = 0; k < 3; ++k) high[k] = double(problem.size[k]);
-                low[axis] = double(plane);
-                high[axis] = double(plane + depth - 1);
-                const PixelRange range = pixels_that_see(problem, view, low, high);
+                const PixelRange range = pixels_that_see(problem, view, axis, plane, plane + depth - 1);
                 const std::int64_t from = range.first_column / kernels.lanes * kernels.lanes;
                 const std::int64_t to = round_up(range.last_column, kernels.lanes);
                 const std::int64_t end = std::min(last_row, range.last_row);
                 for (std::int64_t row = std::max(first_row, range.first_row); row < end; ++row)
-                    kernels.project_rays({pixels.row(view, row), axis, problem.flat,
+                    kernels.project_rays({pixels.row(view, row), axis, problem.flat, problem.model,
                                           planes.origin + plane * planes.plane_stride, std::ptrdiff_t(planes.plane_stride),
                                           std::ptrdiff_t(planes.line_stride), problem.size[roles.b],
                                           problem.size[roles.c], depth, double(plane),

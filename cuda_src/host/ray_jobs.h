@@ -36,6 +36,7 @@ template <class T> struct ProjectRays {
     RayRow row;
     int axis;                    // rays along another one are left out
     bool flat;                   // planes have one row b = 0
+    Model model;
     const T* planes;             // voxel (0, 0) of the first plane
     std::ptrdiff_t plane_stride; // in elements
     std::ptrdiff_t line_stride;  // from b to b + 1
@@ -53,6 +54,7 @@ template <class T> struct ScatterRays {
     RayRow row;
     int axis;
     bool flat;
+    Model model;
     T* corners;                  // cell (0, 0) of the first plane
     std::ptrdiff_t plane_stride; // in cells
     std::ptrdiff_t line_stride;  // in cells

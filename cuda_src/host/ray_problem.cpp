@@ -63,7 +63,13 @@ bool runs_along(const RayProblem& problem, const PixelTable& pixels, std::int64_
     return most[axis] > 0 && reach >= least[0] && reach >= least[1] && reach >= least[2];
 }
 
-PixelRange pixels_that_see(const RayProblem& problem, std::int64_t view, const double low[3], const double high[3]) {
+PixelRange pixels_that_see(const RayProblem& problem, std::int64_t view, int axis, std::int64_t first_plane,
+                           std::int64_t last_plane) {
+    double low[3] = {-1, -1, -1}, high[3];  // where voxels of these planes have any weight
+    for (int k = 0; k < 3; ++k) high[k] = double(problem.size[k]);
+    const double half = problem.model == Model::siddon ? 0.5 : 0.0;
+    low[axis] = double(first_plane) - half;
+    high[axis] = double(last_plane) + half;
     const PixelRange all = {0, problem.rows, 0, problem.detectors};
     if (problem.arc_centres) return all;
     const Shadow shadow = shadow_of(problem.sources + view * 3, problem.corners + view * 3, problem.u_steps + view * 3,

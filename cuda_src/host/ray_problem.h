@@ -19,6 +19,7 @@ struct RayProblem {
     const double* arc_centres;                     // [views, 3], or null: flat
     double arc_step, spacing[3];
     bool parallel, flat;                           // flat: a slice
+    Model model;
 
     std::int64_t volume_size() const { return size[0] * size[1] * size[2]; }
     std::int64_t projection_size() const { return views * rows * detectors; }
@@ -43,11 +44,11 @@ private:
 // Whether some rays of a view may run mainly along an axis; never false by mistake.
 bool runs_along(const RayProblem& problem, const PixelTable& pixels, std::int64_t view, int axis);
 
-// Pixels of a view that may see the box low..high, as ranges of rows and columns; all of them where that is not simple.
+// Pixels of a view that may see planes first..last of an axis, as ranges of rows and columns; all where that is not simple.
 struct PixelRange {
     std::int64_t first_row, last_row, first_column, last_column;
 };
-PixelRange pixels_that_see(const RayProblem& problem, std::int64_t view, const double low[3], const double high[3]);
+PixelRange pixels_that_see(const RayProblem& problem, std::int64_t view, int axis, std::int64_t first, std::int64_t last);
 
 int useful_threads(const RayProblem& problem, int requested);
 

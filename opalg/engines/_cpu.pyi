@@ -38,6 +38,7 @@ class RayArrays:
         arc_step: float,
         parallel: bool,
         flat: bool,
+        siddon: bool,
     ) -> None: ...
 
 def project_rays(

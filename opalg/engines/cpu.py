@@ -1,4 +1,4 @@
-"""Projectors on the CPU: Joseph's method for parallel and divergent beams, and its exact transpose.
+"""Projectors on the CPU, for parallel and divergent beams, and their exact transposes.
 
 Arrays are NumPy's, float32 or float64, and are used where they lie. Results do not depend on the
 number of threads, to the last bit.
@@ -292,6 +292,7 @@ def _ray_arguments(plan: DivergentPlan) -> tuple[object, ...]:
         plan.arc_step,
         plan.parallel,
         flat,
+        plan.model == "siddon",
     )
     one = (1,) if flat else ()
     spacing = (*(plan.spacing or ()), *map(float, one))

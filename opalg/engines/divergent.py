@@ -8,6 +8,7 @@ from opalg.errors import ArgumentError
 
 __all__ = ["DivergentPlan"]
 
+MODELS = ("joseph", "siddon")
 _AXIS_LIMIT = 2**29  # half the range of int32, as indices within a plane are counted
 
 
@@ -50,11 +51,14 @@ class DivergentPlan:
         source and row 0 demand it: ``source + s * v_steps`` (3D). None if the detector is flat.
     arc_step
         Angle between columns of a curved detector, in radians, seen from its axis.
+    model
+        ``"joseph"`` or ``"siddon"``: how a ray meets voxels (see Notes).
 
     Raises
     ------
     ArgumentError
-        If shapes do not fit together, numbers are not finite, or a direction is zero.
+        If shapes do not fit together, numbers are not finite, a direction is zero, or the model is
+        unknown.
 
     Notes
     -----
@@ -63,6 +67,10 @@ class DivergentPlan:
     between the voxels around it, which are zero outside the volume, and counts with the physical
     length of the ray between two planes. A divergent ray has the samples on those planes that it
     crosses between source and pixel, both ends included. A pixel at the source sees nothing.
+
+    *Siddon's method* takes voxels as boxes of constant value: each counts with the length of the ray
+    within it, of a divergent ray as far as it lies between source and pixel. In float32 a ray that runs
+    along the border of two voxels may be given to either.
 
     Index coordinates may differ from view to view: a volume that moves needs nothing else.
 
@@ -96,6 +104,7 @@ class DivergentPlan:
     parallel: bool = False
     arc_centres: np.ndarray | None = None
     arc_step: float = 0.0
+    model: str = "joseph"
 
     def __post_init__(self) -> None:
         volume, detector = self._sizes("volume_shape"), self._sizes("detector_shape")
@@ -117,6 +126,8 @@ class DivergentPlan:
             raise ArgumentError("v_steps belong to a detector of several rows, and only there")
         if (self.arc_centres is None) != (self.arc_step == 0):
             raise ArgumentError("a curved detector has both arc_centres and an arc_step, not zero")
+        if self.model not in MODELS:
+            raise ArgumentError(f"model must be one of {', '.join(MODELS)}, not {self.model!r}")
         if not np.isfinite(self.arc_step):
             raise ArgumentError("arc_step must be finite")
         views = len(np.asarray(self.sources))

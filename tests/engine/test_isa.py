@@ -23,7 +23,8 @@ def run(isa, *arguments):
 @pytest.mark.parametrize("isa", list(cpu.instruction_sets())[1:])
 def test_forced(isa):
     definitions = [
-        str(HERE / f"test_{name}.py") for name in ("definition", "rays_definition", "voxels")
+        str(HERE / f"test_{name}.py")
+        for name in ("definition", "rays_definition", "siddon", "voxels")
     ]
     result = run(isa, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *definitions)
     assert result.returncode == 0, result.stdout[-3000:]
