@@ -14,7 +14,7 @@ import numpy as np
 
 from opalg import arrays
 from opalg.arrays import Array, as_numpy, is_array, is_torch, namespace
-from opalg.errors import NonFiniteError
+from opalg.errors import ArgumentError, NonFiniteError
 from opalg.spaces import Blocks, ProductSpace, Space
 from opalg.spaces.parts import flat, leaves
 
@@ -29,9 +29,13 @@ __all__ = [
     "number",
     "parts",
     "plain",
+    "quotient",
     "ratio",
+    "refuse_negative",
     "refuse_nonfinite",
 ]
+
+_PIECE = 1 << 12  # entries: a piece and its temporaries stay in the first-level cache
 
 
 def parts(x: Array) -> list[Array]:
@@ -105,6 +109,36 @@ def multiply(x: Array, factor: Array, out: Array | None) -> Array:
     return arrays.multiply(x, factor, out)
 
 
+def quotient(x: Array, divisor: Array, out: Array | None, other: float = 0.0) -> Array:
+    """``x / divisor`` entry by entry where the divisor is positive, else ``other``; ``out`` may be either.
+
+    The divisor may lack the batch axes of ``x``.
+    """
+    if isinstance(x, Blocks):
+        return Blocks(
+            quotient(a, b, None if out is None else out[i], other)
+            for i, (a, b) in enumerate(zip(x, divisor, strict=True))
+        )
+    if isinstance(out, np.ndarray) and out.flags.c_contiguous:
+        pieces = out.reshape(-1, divisor.size) if divisor.size else out[:0]
+        flat = np.broadcast_to(x, out.shape).reshape(pieces.shape), divisor.reshape(-1)
+        for row, values in zip(pieces, flat[0], strict=True):
+            for start in range(0, row.size, _PIECE):
+                piece = slice(start, start + _PIECE)
+                row[piece] = _quotient(values[piece], flat[1][piece], other)
+        return out
+    value = _quotient(x, divisor, other)
+    return value if out is None else arrays.copy(value, out)
+
+
+def _quotient(x: Array, divisor: Array, other: float) -> Array:
+    xp = namespace(divisor)
+    known = divisor > 0
+    ones = xp.ones_like(divisor)
+    # Divided by one elsewhere, so that no NaN reaches a gradient.
+    return xp.where(known, x / xp.where(known, divisor, ones), other * ones)
+
+
 def clip(x: Array, minimum: float | None, maximum: float | None, out: Array | None) -> Array:
     """``x`` forced between two numbers, either of which may be missing; ``out`` may be ``x``."""
     if isinstance(x, Blocks):
@@ -142,6 +176,22 @@ def in_inference_mode(x: Array) -> bool:
     import torch
 
     return torch.is_inference_mode_enabled()
+
+
+def refuse_negative(x: Array, what: str) -> None:
+    """Raise if an entry is negative.
+
+    Raises
+    ------
+    ArgumentError
+        Saying how low it is.
+    """
+    for part in parts(x):
+        lowest = float(as_numpy(part).min(initial=0.0))
+        if lowest < 0:
+            raise ArgumentError(
+                f"{what} must be at least 0 everywhere, but is {lowest:g} somewhere; clip it first"
+            )
 
 
 def refuse_nonfinite(space: Any, x: Array, what: str) -> None:

@@ -15,6 +15,7 @@ import scipy.sparse
 from scipy.sparse.linalg import aslinearoperator
 
 import opalg as oa
+from opalg import functionals as fn
 from opalg import solvers, tomo
 
 Instances = Iterator[tuple[str, oa.Operator]]
@@ -467,6 +468,16 @@ def bidiagonal_and_gmres() -> Instances:
     yield "LSMR", solvers.LSMR(projector("float64"), iterations=3)
     yield "AB", solvers.ABGMRES(projector("float64"), iterations=3)
     yield "BA", solvers.BAGMRES(projector("float64"), iterations=3)
+
+
+@instances("MLEM", "OSEM", "MAPEM")
+def statistical() -> Instances:
+    A = projector("float64")
+    counts = oa.Modulus(A.range)  # random data are negative, too, which these refuse
+    prior = 0.01 * fn.Huber(A.domain, 0.1)
+    yield "MLEM", solvers.MLEM(A, iterations=2, background=0.1) @ counts
+    yield "OSEM", solvers.OSEM(A, iterations=2, subsets=2, background=0.1) @ counts
+    yield "MAPEM", solvers.MAPEM(A, regularizer=prior, iterations=2, background=0.1) @ counts
 
 
 @instances("HybridLSQR")

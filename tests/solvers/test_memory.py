@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import opalg as oa
+from opalg import functionals as fn
 from opalg import solvers
 
 N = 200_000
@@ -111,6 +112,11 @@ SOLVERS = {
     "CGLS": Stated(lambda: solvers.CGLS(Stack()), 3, 2),
     "LSQR": Stated(lambda: solvers.LSQR(Stack(), damp=0.1), 4, 2),
     "LSMR": Stated(lambda: solvers.LSMR(Stack()), 5, 2),
+    "MLEM": Stated(lambda: solvers.MLEM(Stack()), 3, 2),
+    "OSEM": Stated(lambda: solvers.OSEM(Stack(), subsets=2), 4, 1, 3 * SINOGRAM // 2),
+    "MAPEM": Stated(
+        lambda: solvers.MAPEM(Stack(), regularizer=0.1 * fn.SquaredL2(oa.Space(N))), 5, 2
+    ),
     "CG": Stated(lambda: solvers.CG(Twice()), 4, 0),
 }
 every_solver = pytest.mark.parametrize("name", SOLVERS)
