@@ -115,7 +115,8 @@ class FBP(FilteredBackProjection):
             expression = _of_parallel(transform, geometry, ramp)
         else:
             raise NotSupportedError(
-                f"FBP is for ParallelBeam about the z axis and for FanBeam, got a {type(geometry).__name__}; cone beams "
+                "FBP is for ParallelBeam about the z axis and for FanBeam, got a "
+                f"{type(geometry).__name__}; cone beams "
                 "are reconstructed by tomo.FDK, any geometry by a solver such as solvers.CGLS"
             )
         super().__init__(transform, expression)
