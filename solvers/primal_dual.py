@@ -243,7 +243,7 @@ class PrimalDual(ObjectiveSolver):
         X = self.operator.domain
         name = "new" if problem.prox is None else "arg"
         memory = state.buffer(name, X)
-        factor = Entries(-tau.value) if isinstance(tau, Entries) else -1 * tau
+        factor = tau.negative if isinstance(tau, Entries) else -1 * tau
         arg = pull_back(problem.splits, p, factor, x, state, memory)
         if slope is not None:
             arg = X.lincomb(-1 * tau, slope, 1.0, arg, out=memory)
@@ -351,7 +351,7 @@ class PrimalDual(ObjectiveSolver):
 
 def _divided(space: Any, x: Array, step: Any, out: Array | None) -> Array:
     if isinstance(step, Entries):
-        return add_multiple(space, space.lincomb(0.0, x), Entries(1 / step.value), x, out)
+        return add_multiple(space, space.lincomb(0.0, x), step.inverse, x, out)
     return space.lincomb(1 / step, x, out=out)
 
 

@@ -6,7 +6,8 @@ shape (one per sample), or `Entries` (one per entry, for diagonal preconditionin
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -52,10 +53,26 @@ __all__ = [
 ]
 
 
-class Entries(NamedTuple):
-    """One step per entry of an element, the same for all samples."""
+class Entries:
+    """One step per entry of an element, the same for all samples.
 
-    value: Array
+    Parameters
+    ----------
+    value : array or Blocks
+    """
+
+    def __init__(self, value: Array) -> None:
+        self.value = value
+
+    @cached_property
+    def negative(self) -> Entries:
+        """The steps with the other sign, made once."""
+        return Entries(-self.value)
+
+    @cached_property
+    def inverse(self) -> Entries:
+        """One over the steps, made once."""
+        return Entries(1 / self.value)
 
 
 class Split:
@@ -155,7 +172,7 @@ def f_identity(x: Array, out: Array | None) -> Array:
 
 def inverse(step: Any) -> Any:
     """``1 / step``."""
-    return Entries(1 / step.value) if isinstance(step, Entries) else 1 / step
+    return step.inverse if isinstance(step, Entries) else 1 / step
 
 
 def dual_prox(split: Split, q: Array, step: Any, out: Array | None, work: Array | None) -> Array:

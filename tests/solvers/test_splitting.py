@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_refused():
     ):
         solvers.DouglasRachford(A, regularizer=regularizer)
     with pytest.raises(
-        NotSupportedError, match="neither quadratic nor has a proximal map; PDHG and ADMM"
+        NotSupportedError, match=r"neither quadratic nor has a proximal map; PDHG and ADMM"
     ):
         solvers.DouglasRachford(A, fidelity=fn.PoissonLikelihood)(abs(problem.y))
     with pytest.raises(NotSupportedError, match="ADMM cannot handle the term"):
