@@ -60,6 +60,10 @@ class Stationary(Solver):
     def __post_init__(self) -> None:
         super().__post_init__()
         bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        if not all(isinstance(bound, (int, float, np.number)) for bound in bounds):
+            raise ArgumentError(
+                f"minimum and maximum must be numbers, got {self.minimum!r} and {self.maximum!r}"
+            )
         if any(math.isnan(bound) for bound in bounds) or bounds != sorted(bounds):
             raise ArgumentError(
                 f"minimum must not exceed maximum, got minimum={self.minimum!r}, "
@@ -225,6 +229,11 @@ class Landweber(Stationary):
 
     _step_name = "step_size"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self._schedule is not None:
+            self._check_signs()
+
     def _variables(self) -> dict[str, Any]:
         """The step size, if it is to be found."""
         if self._schedule is None:
@@ -250,13 +259,18 @@ class Landweber(Stationary):
             upper = _SAFETY * self._weighted_operator.norm()
         return 1 / upper**2 if upper else 1.0
 
-    def _check_steps(self) -> None:
-        name, word = type(self).__name__, self._step_name.replace("_", " ")
+    def _check_signs(self) -> list[float]:
         steps = schedule_numbers(self._schedule)
         if not all(math.isfinite(step) and step > 0 for step in steps):
             raise ArgumentError(
-                f"the {word} of {name} must be positive and finite, got {self._schedule!r:.80}"
+                f"the {self._step_name.replace('_', ' ')} of {type(self).__name__} must be positive and "
+                f"finite, got {self._schedule!r:.80}"
             )
+        return steps
+
+    def _check_steps(self) -> None:
+        name, word = type(self).__name__, self._step_name.replace("_", " ")
+        steps = self._check_signs()
         if not steps:
             return
         lower, upper = self._weighted_operator.norm_bounds()
@@ -359,11 +373,24 @@ class SIRT(Stationary):
 
 
 def schedule_numbers(schedule: Any) -> list[float]:
-    """The numbers in a schedule that are known before it runs."""
+    """The numbers in a schedule that are known before it runs.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no schedule.
+    """
     if is_array(schedule):
         return [float(value) for value in np.ravel(as_numpy(schedule))]
+    if callable(schedule):
+        return []
     values = schedule if isinstance(schedule, tuple) else (schedule,)
-    return [float(value) for value in values if isinstance(value, (int, float, np.number))]
+    if not all(isinstance(value, (int, float, np.number)) or is_array(value) for value in values):
+        raise ArgumentError(
+            "a number, one number per step, or a function of the number of the step is needed, "
+            f"got {schedule!r:.80}"
+        )
+    return [number for value in values for number in np.ravel(as_numpy(value)).astype(float)]
 
 
 def reciprocal(sums: Array, what: str) -> Array:

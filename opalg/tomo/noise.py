@@ -54,7 +54,12 @@ def poisson(projections: Array, photons: Any, seed: Seed = None) -> Array:
     ('float32', True)
     """
     values = _finite(projections)
-    flux = np.asarray(as_numpy(photons) if hasattr(photons, "shape") else photons, float)
+    try:
+        flux = np.asarray(as_numpy(photons) if hasattr(photons, "shape") else photons, float)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"photons must be a number or an array of numbers, got {photons!r:.60}"
+        ) from None
     if not (np.isfinite(flux).all() and (flux > 0).all()):
         raise ArgumentError(f"photons must be positive and finite, got {photons!r:.60}")
     mean = flux * np.exp(-values)

@@ -91,6 +91,8 @@ class Phantom(Value):
         ndarray
             Of the shape and dtype of ``grid``.
         """
+        if not isinstance(grid, Grid):
+            raise ArgumentError(f"a phantom is sampled on an oa.Grid, got {type(grid).__name__}")
         self._check_dimension(grid, f"a {grid.ndim}D grid")
         if not isinstance(supersampling, (int, np.integer)) or supersampling < 1:
             raise ArgumentError(f"supersampling must be a positive integer, got {supersampling!r}")
@@ -112,6 +114,11 @@ class Phantom(Value):
         -------
         ndarray, shape ``geometry.shape``
         """
+        if not isinstance(geometry, Geometry):
+            raise ArgumentError(
+                f"a phantom is projected through a geometry such as tomo.ParallelBeam, got "
+                f"{type(geometry).__name__}; phantom.sample(grid) gives the image on a grid"
+            )
         self._check_dimension(geometry, f"a {geometry.ndim}D geometry")
         result = np.empty(geometry.shape, dtype)
         step = max(1, _CHUNK // math.prod(geometry.detector_shape))
@@ -350,6 +357,8 @@ def shepp_logan(
     """
     if contrast not in ("modified", "standard"):
         raise ArgumentError(f"contrast must be 'modified' or 'standard', got {contrast!r}")
+    if not isinstance(diameter, (int, float, np.number)) or not 0 < diameter < math.inf:
+        raise ArgumentError(f"diameter must be a positive length, got {diameter!r}")
     column = 6 if contrast == "modified" else 5
     unit = diameter / (2 * 0.92)
     head = None

@@ -200,3 +200,19 @@ def test_the_loop_that_people_write_by_hand():
     found = solvers.SIRT(A, iterations=20)(y)
     # The same operations in the same order: at most a rounding here and there.
     np.testing.assert_allclose(found, x, atol=1e-6 * abs(x).max())
+
+
+@pytest.mark.parametrize("step_size", [-1.0, 0.0, float("nan"), (0.1, -0.1)])
+def test_steps_of_the_wrong_sign_are_refused_when_the_solver_is_built(step_size):
+    with pytest.raises(ArgumentError, match="step size of Landweber must be positive and finite"):
+        solvers.Landweber(oa.Identity(oa.Space(2)), step_size=step_size)
+
+
+def test_what_is_no_number_is_refused_when_the_solver_is_built():
+    eye = oa.Identity(oa.Space(2))
+    with pytest.raises(ArgumentError, match="or a function of the number of the step is needed"):
+        solvers.Landweber(eye, step_size="long")
+    with pytest.raises(ArgumentError, match="or a function of the number of the step is needed"):
+        solvers.SIRT(eye, relaxation="fast")
+    with pytest.raises(ArgumentError, match="minimum and maximum must be numbers"):
+        solvers.SIRT(eye, minimum="zero")

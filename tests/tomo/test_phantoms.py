@@ -148,3 +148,19 @@ def test_shepp_logan():
 def test_errors_say_what_is_wrong(build, error, words):
     with pytest.raises(error, match=words):
         build()
+
+
+def test_what_is_no_grid_or_geometry_is_named():
+    phantom = tomo.phantoms.shepp_logan()
+    geometry = tomo.ParallelBeam(angles=4, detector=8)
+    with pytest.raises(ArgumentError, match=r"sampled on an oa\.Grid, got ParallelBeam"):
+        phantom.sample(geometry)
+    with pytest.raises(
+        ArgumentError, match=r"such as tomo\.ParallelBeam, got Grid; phantom\.sample"
+    ):
+        phantom.project(oa.Grid((8, 8)))
+    for diameter in (-1.0, 0, "large", float("nan")):
+        with pytest.raises(ArgumentError, match="diameter must be a positive length"):
+            tomo.phantoms.shepp_logan(diameter=diameter)
+    with pytest.raises(ArgumentError, match="photons must be a number or an array"):
+        tomo.noise.poisson(np.zeros((2, 2)), photons="many")
