@@ -14,6 +14,7 @@ from opalg.solvers.splitting import ADMM, DouglasRachford, SplitBregman
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
 from opalg.solvers.statistical import MAPEM, MLEM, OSEM
+from opalg.solvers.stochastic import SAGA, SGD, SPDHG, SVRG
 from opalg.solvers.stopping import (
     Discrepancy,
     MaxIterations,
@@ -57,6 +58,11 @@ __all__ = [
     "ADMM",
     "SplitBregman",
     "DouglasRachford",
+    # Stochastic over subsets
+    "SGD",
+    "SAGA",
+    "SVRG",
+    "SPDHG",
     # The protocol
     "Result",
     "Solver",

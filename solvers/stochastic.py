@@ -1,0 +1,558 @@
+"""Stochastic methods: each iteration sees one subset of the data, drawn at random but reproducibly."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from opalg.arrays import Array, is_array
+from opalg.errors import ArgumentError, NotSupportedError
+from opalg.functionals import Functional, Term
+from opalg.functionals.functional import positive
+from opalg.solvers.objective import (
+    Objective,
+    ObjectiveSolver,
+    as_functional,
+    squared_norm,
+    take_apart,
+)
+from opalg.solvers.solver import Schedule
+from opalg.solvers.splits import (
+    Split,
+    add_multiple,
+    dual_prox,
+    proximal,
+    resolved,
+)
+from opalg.solvers.state import State
+from opalg.solvers.subsets import Subset, split
+from opalg.spaces import Blocks
+
+__all__ = ["SAGA", "SGD", "SPDHG", "SVRG"]
+
+_SHARE = 0.5  # of the Lipschitz constant in a dual step, as in PDHG
+
+
+class Stochastic(ObjectiveSolver):
+    """Base of the stochastic methods: the data term as a sum over subsets, and the drawing of them.
+
+    Parameters
+    ----------
+    operator, iterations, fidelity, regularizer
+        See `opalg.solvers.objective.ObjectiveSolver`; the operator is one that `opalg.solvers.subsets`
+        knows how to split.
+    subsets : int, default 10
+    seed : int, default 0
+        The subset of iteration k depends on ``seed`` and k only: runs are reproducible, and resume.
+    """
+
+    subsets: int = 10
+    seed: int = 0
+
+    takes: ClassVar[dict[str, bool]] = {"smooth": True, "proximable": True}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seed = self.seed
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ArgumentError(
+                f"seed of {type(self).__name__} must be a whole number from 0, got {seed!r}"
+            )
+        take_apart(self.regularizer, type(self).__name__, **self.takes)
+        _ = self._subsets, self._scales  # what is wrong with them is said here
+
+    @cached_property
+    def _subsets(self) -> tuple[Subset, ...]:
+        return split(self.operator, self.subsets, type(self).__name__)
+
+    @cached_property
+    def _scales(self) -> list[float]:
+        """The factors by which functionals on the subsets' ranges add up to that on the whole range."""
+        wholes = _leaf_weights(self.operator.range)
+        found = []
+        for i, subset in enumerate(self._subsets):
+            own = _leaf_weights(subset.operator.range)
+            blocks_of_whole = wholes[i :: len(self._subsets)] if len(wholes) > 1 else wholes
+            pairs = [*own, *blocks_of_whole]
+            if any(is_array(weight) for weight in pairs):
+                raise NotSupportedError(
+                    f"{type(self).__name__} takes spaces of data with a constant weighting; put "
+                    f"weights that vary into "
+                    "the fidelity, for example lambda space, y: fn.LeastSquares(space, y, weight)"
+                )
+            ratios = {float(a / b) for a, b in zip(blocks_of_whole, own, strict=False)}
+            if len(ratios) != 1:
+                raise NotSupportedError(
+                    f"the blocks of {self.operator.range} that form one subset have different weights"
+                )
+            found.append(ratios.pop())
+        return found
+
+    def _data_terms(self, y: Array) -> list[Functional]:
+        """The fidelity on each subset, so that the sum is that on the whole."""
+        found = []
+        for subset, scale in zip(self._subsets, self._scales, strict=True):
+            f = self.fidelity(subset.operator.range, subset.cut(y))
+            if not isinstance(f, Functional) or f.domain != subset.operator.range:
+                raise ArgumentError(
+                    f"the fidelity of {type(self).__name__} must make a functional on any subset of "
+                    f"the data, such as "
+                    f"{subset.operator.range}, got {f!r:.80}"
+                )
+            found.append(scale * f)
+        return found
+
+    def _draw(self, state: State, probabilities: list[float] | None = None) -> int:
+        rng = np.random.default_rng([int(self.seed), state.iteration])
+        count = len(self._subsets) if probabilities is None else len(probabilities)
+        return int(rng.choice(count, p=probabilities))
+
+
+class _Sum:
+    """The smooth data terms of all subsets, with the rest of the objective."""
+
+    def __init__(self, terms: list[Functional], rest: Objective, prox: Functional | None) -> None:
+        self.terms, self.rest, self.prox = terms, rest, prox
+        self.step = 1.0
+
+
+class StochasticGradient(Stochastic):
+    """Base of `SGD`, `SAGA` and `SVRG`: proximal gradient steps with an estimate of the gradient."""
+
+    step_size: Schedule | None = None
+
+    longest: ClassVar[float] = 1.0
+    """The default step over the reciprocal of ``n max L_i``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.step_size, (int, float)):
+            positive(self.step_size, f"step_size of {type(self).__name__}")
+
+    def _prepare(self, y: Array) -> _Sum:
+        name = type(self).__name__
+        terms = self._data_terms(y)
+        for f in terms:
+            if not f.differentiable or not math.isfinite(f.lipschitz):
+                raise NotSupportedError(
+                    f"{name} cannot handle the data term {f}, whose gradient has no known Lipschitz "
+                    f"constant; SPDHG "
+                    "takes it by its proximal map"
+                )
+        found = take_apart(self.regularizer, name, **self.takes)
+        rest = Objective(self.operator, 0.0 * terms[0], found.smooth)
+        problem = _Sum(terms, rest, resolved(found.prox))
+        slopes = [
+            f.lipschitz * squared_norm(subset.operator)
+            for f, subset in zip(terms, self._subsets, strict=True)
+        ]
+        smooth = sum(
+            abs(scale) * f.lipschitz * (1.0 if K is None else squared_norm(K))
+            for scale, f, K in found.smooth
+        )
+        total = len(terms) * max(slopes) + smooth
+        problem.step = self.longest / total if total else 1.0
+        if (
+            isinstance(self.step_size, (int, float))
+            and total
+            and self.step_size >= 2 / total * len(terms)
+        ):
+            raise ArgumentError(
+                f"the step size {self.step_size:g} of {name} is too long: at most {problem.step:g} is safe"
+            )
+        return problem
+
+    def _step_now(self, problem: _Sum, state: State) -> Any:
+        return problem.step if self.step_size is None else state.value(self.step_size)
+
+    def _move(self, problem: _Sum, state: State, g: Array) -> Array:
+        """The proximal gradient step along ``g``, scratch memory, with the smooth regulariser added."""
+        X = self.operator.domain
+        g = problem.rest.add_gradients(state, state.x, g, state.buffer("g", X))
+        step = self._step_now(problem, state)
+        if problem.prox is None:
+            return X.lincomb(-1 * step, g, 1.0, state.x, out=state.buffer("x", X))
+        arg = X.lincomb(-1 * step, g, 1.0, state.x, out=state.buffer("g", X))
+        return proximal(problem.prox, arg, step, state.buffer("x", X))
+
+    def _slope(self, problem: _Sum, state: State, i: int, x: Array) -> Array:
+        """The derivative of the i-th data term at ``A_i(x)``, in scratch memory."""
+        subset = self._subsets[i]
+        Y = subset.operator.range
+        q = subset.operator(x, out=state.buffer(f"q {subset.name}", Y))
+        return problem.terms[i].gradient(q, out=state.buffer(f"slope {subset.name}", Y))
+
+    def initial(self, y: Array, x: Array | None = None) -> State:
+        """``x``, and what the estimate of the gradient needs."""
+        problem = self._prepare(y)
+        start = self.start(y, x).x
+        state = State(start, **self._memory(problem, start))
+        state._kept["problem"] = (y, problem)
+        return state
+
+    def _memory(self, problem: _Sum, x: Array) -> dict[str, Any]:
+        return {}
+
+    def _full(self, problem: _Sum, x: Array) -> dict[str, Any]:
+        """The derivatives of all data terms at ``x``, and the sum of the gradients."""
+        slopes, total = [], None
+        for i, subset in enumerate(self._subsets):
+            slope = self._slope(problem, State(x), i, x)
+            slopes.append(slope)
+            own = subset.operator.adjoint(slope)
+            total = own if total is None else total + own
+        return {"slopes": Blocks(slopes), "total": total}
+
+
+class SGD(StochasticGradient):
+    """Stochastic (proximal) gradient descent over subsets of the data.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        One that can be split into subsets: an X-ray transform, a vstack, a matrix.
+    iterations : int, default 100
+        Each sees one subset.
+    fidelity : callable, default `opalg.functionals.LeastSquares`
+        Makes the data term of a subset; its gradient must have a Lipschitz constant.
+    regularizer : Functional, optional
+        Terms with a Lipschitz gradient, and others whose sum has a proximal map.
+    subsets : int, default 10
+    seed : int, default 0
+        The subset of iteration k depends on ``seed`` and k only.
+    step_size : float, sequence or callable, optional
+        By default ``s / (1 + k / (10 n))`` with ``s = 1 / (n max L_i)`` and n subsets: steps must shrink for
+        convergence.
+
+    Raises
+    ------
+    NotSupportedError
+        If the operator cannot be split, or a term has neither a Lipschitz gradient nor a proximal map.
+    ArgumentError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    The error falls fast at first, and then like the steps; with constant steps it stays at a level in
+    proportion to the step. `SVRG` and `SAGA` converge with constant steps.
+
+    Memory beyond the data: 3 volumes, one copy of the data and 2 subsets of a sinogram. Cost per
+    iteration: one
+    application and one transpose of a subset.
+
+    References
+    ----------
+    H. Robbins and S. Monro, "A stochastic approximation method", Ann. Math. Statist. 22, 1951. L. Bottou,
+    F. Curtis
+    and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Rev. 60, 2018.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import solvers
+    >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
+    >>> solvers.SGD(A, subsets=3, iterations=2000)(np.array([1.0, 4.0, 5.0])).round(3).tolist()
+    [1.0, 2.0]
+    """
+
+    def _step_now(self, problem: _Sum, state: State) -> Any:
+        if self.step_size is not None:
+            return state.value(self.step_size)
+        return problem.step / (1 + state.iteration / (10 * len(problem.terms)))
+
+    def step(self, state: State, y: Array) -> State:
+        """A step along n times the gradient of one subset."""
+        problem = state.keep("problem", y, self._prepare)
+        X, i = self.operator.domain, self._draw(state)
+        slope = self._slope(problem, state, i, state.x)
+        g = self._subsets[i].operator.adjoint(slope, out=state.buffer("g", X))
+        g = X.lincomb(float(len(problem.terms)), g, out=state.buffer("g", X))
+        return state.advance(x=self._move(problem, state, g))
+
+
+class SAGA(StochasticGradient):
+    """SAGA: stochastic gradients whose variance vanishes, by remembering the last one of each subset.
+
+    Parameters
+    ----------
+    operator, iterations, fidelity, regularizer, subsets, seed
+        As for `SGD`.
+    step_size : float, sequence or callable, optional
+        ``1 / (3 n max L_i)`` by default, with n subsets and their Lipschitz constants.
+
+    Raises
+    ------
+    NotSupportedError
+        If the operator cannot be split, or a term has neither a Lipschitz gradient nor a proximal map.
+    ArgumentError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    Converges with the constant step, linearly for strongly convex objectives. Instead of n gradients, which
+    are volumes, the derivatives in the space of the data are remembered: one sinogram.
+
+    Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost per
+    iteration: one application and one transpose of a subset; before the first one of each of all.
+
+    References
+    ----------
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with support for
+    non-strongly convex composite objectives", NIPS 2014.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import solvers
+    >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
+    >>> solvers.SAGA(A, subsets=3, iterations=2000)(np.array([1.0, 4.0, 5.0])).round(6).tolist()
+    [1.0, 2.0]
+    """
+
+    longest = 1 / 3
+
+    def _memory(self, problem: _Sum, x: Array) -> dict[str, Any]:
+        return self._full(problem, x)
+
+    def step(self, state: State, y: Array) -> State:
+        """A step along the corrected gradient of one subset, whose memory is refreshed."""
+        problem = state.keep("problem", y, self._prepare)
+        X, i = self.operator.domain, self._draw(state)
+        subset = self._subsets[i]
+        Y, count = subset.operator.range, float(len(problem.terms))
+        slope = self._slope(problem, state, i, state.x)
+        memory = state.buffer(f"q {subset.name}", Y)
+        change = Y.lincomb(1.0, slope, -1.0, state.slopes[i], out=memory)
+        d = subset.operator.adjoint(change, out=state.buffer("d", X))
+        g = X.lincomb(count, d, 1.0, state.total, out=state.buffer("g", X))
+        x = self._move(problem, state, g)
+        return state.advance(x=x, **self._remember(state, i, slope, d))
+
+    def _remember(self, state: State, i: int, slope: Array, d: Array) -> dict[str, Any]:
+        X, Y = self.operator.domain, self._subsets[i].operator.range
+        table = state.buffer("slopes", None) if state.in_place else None
+        own = Y.lincomb(1.0, slope, out=None if table is None else table[i])
+        total = X.lincomb(1.0, d, 1.0, state.total, out=state.buffer("total", X))
+        if table is not None:
+            return {"total": total}
+        slopes = Blocks(own if j == i else part for j, part in enumerate(state.slopes))
+        return {"total": total, "slopes": slopes}
+
+
+class SVRG(SAGA):
+    """Stochastic variance-reduced gradient: the full gradient now and then, corrected by subsets between.
+
+    Parameters
+    ----------
+    operator, iterations, fidelity, regularizer, subsets, seed
+        As for `SGD`.
+    step_size : float, sequence or callable, optional
+        ``1 / (3 n max L_i)`` by default.
+    period : int, optional
+        Iterations between two full gradients; twice the number of subsets by default.
+
+    Raises
+    ------
+    NotSupportedError
+        If the operator cannot be split, or a term has neither a Lipschitz gradient nor a proximal map.
+    ArgumentError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    `SAGA` with a memory that is refreshed for all subsets at once. Converges with the constant step,
+    linearly for strongly convex objectives.
+
+    Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost per
+    iteration: one application and one transpose of a subset, and in each period of all of them once more.
+
+    References
+    ----------
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance reduction",
+    NIPS 2013.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import solvers
+    >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
+    >>> solvers.SVRG(A, subsets=3, iterations=2000)(np.array([1.0, 4.0, 5.0])).round(6).tolist()
+    [1.0, 2.0]
+    """
+
+    period: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.period is not None:
+            positive(self.period, "period of SVRG")
+
+    def step(self, state: State, y: Array) -> State:
+        """As `SAGA`, with the memory refreshed at the end of a period."""
+        problem = state.keep("problem", y, self._prepare)
+        state = super().step(state, y)
+        period = 2 * len(problem.terms) if self.period is None else int(self.period)
+        if state.iteration % period:
+            return state
+        return self._refresh(problem, state)
+
+    def _remember(self, state: State, i: int, slope: Array, d: Array) -> dict[str, Any]:
+        return {}
+
+    def _refresh(self, problem: _Sum, state: State) -> State:
+        X, total, slopes = self.operator.domain, None, []
+        for i, subset in enumerate(self._subsets):
+            slope = self._slope(problem, state, i, state.x)
+            memory = state.buffer("total" if total is None else "d", X)
+            own = subset.operator.adjoint(slope, out=memory)
+            total = (
+                own
+                if total is None
+                else X.lincomb(1.0, own, 1.0, total, out=state.buffer("total", X))
+            )
+            target = state.slopes[i] if state.in_place else None
+            slopes.append(subset.operator.range.lincomb(1.0, slope, out=target))
+        # The same step, not a further one: the variables are replaced where they are.
+        state._variables |= {
+            "total": total,
+            "slopes": state.slopes if state.in_place else Blocks(slopes),
+        }
+        return state
+
+
+class SPDHG(Stochastic):
+    """Stochastic PDHG: each iteration updates the dual variable of one subset of the data, drawn at random.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        One that can be split into subsets: an X-ray transform, a vstack, a matrix.
+    iterations : int, default 100
+        Each sees one subset or one term of the regulariser.
+    fidelity : callable, default `opalg.functionals.LeastSquares`
+        Makes the data term of a subset; any with a proximal map.
+    regularizer : Functional, optional
+        Terms with a proximal map, with a linear operator inside or without. Those with an operator (total
+        variation) are drawn in half of the iterations.
+    subsets : int, default 10
+    seed : int, default 0
+        What is drawn in iteration k depends on ``seed`` and k only.
+    primal_step : float, optional
+        By default from certified norms; the dual steps follow.
+
+    Raises
+    ------
+    NotSupportedError
+        If the operator cannot be split, or a term has no proximal map.
+    ArgumentError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    Converges almost surely for ``primal_step * dual_step_i * |K_i|^2 <= p_i`` with convex terms, where
+    ``p_i`` is
+    the probability of block i; here with equality (but for rounding).
+
+    Memory beyond the data: 5 volumes, 2 elements of the ranges of all operators, one copy of the data.
+    Cost per
+    iteration: one application and one transpose of a subset or of an operator in the regulariser.
+
+    References
+    ----------
+    A. Chambolle, M. Ehrhardt, P. Richtárik and C.-B. Schönlieb, "Stochastic primal-dual hybrid gradient
+    algorithm
+    with arbitrary sampling and imaging applications", SIAM J. Optim. 28, 2018.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import functionals as fn, solvers
+    >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
+    >>> solver = solvers.SPDHG(A, regularizer=fn.NonNegative(A.domain), subsets=3, iterations=3000)
+    >>> solver(np.array([1.0, 4.0, 5.0])).round(4).tolist()
+    [1.0, 2.0]
+    """
+
+    primal_step: float | None = None
+
+    takes: ClassVar[dict[str, bool]] = {"proximable": True, "composed": True}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.primal_step is not None:
+            positive(self.primal_step, "primal_step of SPDHG")
+
+    def _prepare(self, y: Array) -> Any:
+        name = type(self).__name__
+        data = [
+            Term(1.0, f, subset.operator)
+            for f, subset in zip(self._data_terms(y), self._subsets, strict=True)
+        ]
+        for term in data:
+            take_apart(as_functional(term), name, composed=True)
+        found = take_apart(self.regularizer, name, **self.takes)
+        splits = [Split(term) for term in [*data, *found.composed]]
+        number, more = len(data), len(found.composed)
+        share = 0.5 if more else 1.0
+        probabilities = [share / number] * number + [share / max(more, 1)] * more
+        norms = [block.norm for block in splits]
+        tau = self.primal_step
+        if tau is None:
+            scales = [
+                _SHARE * block.functional.lipschitz * norm / p
+                for block, norm, p in zip(splits, norms, probabilities, strict=True)
+                if math.isfinite(block.functional.lipschitz) and block.functional.lipschitz > 0
+            ]
+            roots = [math.sqrt(norm) / p for norm, p in zip(norms, probabilities, strict=True)]
+            tau = 1 / max(scales) if scales else (1 / max(roots) if max(roots) else 1.0)
+        sigmas = [
+            p / (tau * norm) if norm else 1.0 for norm, p in zip(norms, probabilities, strict=True)
+        ]
+        return splits, resolved(found.prox), probabilities, float(tau), sigmas
+
+    def initial(self, y: Array, x: Array | None = None) -> State:
+        """``x``, the dual variables ``p``, their sum ``z`` in the space of x and its extrapolation."""
+        run = self._prepare(y)
+        start, batch = self.start(y, x).x, self.domain.batch_shape(y)
+        like = start.first if isinstance(start, Blocks) else start
+        duals = Blocks(block.K.range.zeros(like=like, batch=batch) for block in run[0])
+        zero = self.operator.domain.zeros(like=like, batch=batch)
+        state = State(start, p=duals, z=zero, bar=zero)
+        state._kept["problem"] = (y, run)
+        return state
+
+    def step(self, state: State, y: Array) -> State:
+        """A proximal step in x, then one in the dual variable of one block."""
+        splits, prox, probabilities, tau, sigmas = state.keep("problem", y, self._prepare)
+        X, i = self.operator.domain, self._draw(state, probabilities)
+        block, sigma, p = splits[i], sigmas[i], state.p[i]
+        Y = block.K.range
+        label = str(getattr(Y, "shape", Y))
+        arg = X.lincomb(-tau, state.bar, 1.0, state.x, out=state.buffer("bar", X))
+        if prox is None:
+            x = X.lincomb(1.0, arg, out=state.buffer("x", X))
+        else:
+            x = proximal(prox, arg, tau, state.buffer("x", X))
+        q = block.K(x, out=state.buffer(f"q {label}", Y))
+        q = add_multiple(Y, p, sigma, q, state.buffer(f"q {label}", Y))
+        new = dual_prox(
+            block, q, sigma, state.buffer(f"r {label}", Y), state.buffer(f"q {label}", Y)
+        )
+        change = Y.lincomb(1.0, new, -1.0, p, out=state.buffer(f"q {label}", Y))
+        d = block.back(change, out=state.buffer("d", X))
+        z = X.lincomb(block.factor, d, 1.0, state.z, out=state.buffer("z", X))
+        bar = X.lincomb(block.factor / probabilities[i], d, 1.0, z, out=state.buffer("bar", X))
+        if state.in_place:
+            Y.lincomb(1.0, new, out=p)
+            return state.advance(x=x, z=z, bar=bar)
+        duals = Blocks(new if j == i else part for j, part in enumerate(state.p))
+        return state.advance(x=x, z=z, bar=bar, p=duals)
+
+
+def _leaf_weights(space: Any) -> list[Any]:
+    if hasattr(space, "spaces"):
+        return [weight for part in space.spaces for weight in _leaf_weights(part)]
+    return [space.weighting]
