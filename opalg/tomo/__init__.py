@@ -1,6 +1,6 @@
 """Tomography: geometries, the X-ray transform, filtered back projection, phantoms, noise."""
 
-from opalg.tomo import dxchange, noise, phantoms, preprocessing, weights
+from opalg.tomo import converters, dxchange, noise, phantoms, preprocessing, trajectories, weights
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.fbp import FBP
@@ -25,6 +25,7 @@ __all__ = [
     "Transform",
     "VoxelBackProjection",
     "XrayTransform",
+    "converters",
     "dxchange",
     "find_rotation_axis",
     "noise",
@@ -34,6 +35,7 @@ __all__ = [
     "reflect",
     "rotate",
     "scale",
+    "trajectories",
     "translate",
     "weights",
 ]

@@ -19,6 +19,7 @@ from opalg.arrays import short_repr
 from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 from opalg.spaces import Grid, Space
 from opalg.tomo.angles import angle_weights
+from opalg.tomo.astra_form import projection_dictionary, volume_dictionary
 from opalg.tomo.drawing import draw
 from opalg.tomo.frames import FloatArray, Frames, frozen, units
 from opalg.tomo.indexing import as_detector, chosen_pixels, keep_axis, one_per_axis, short
@@ -406,6 +407,23 @@ class Geometry(Value):
         if frames is None:
             return kinds[name](**arguments)
         return kinds[name]._of_frames(frames, detector)
+
+    def to_astra(self, grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
+        """ASTRA's projection geometry (in vector form) and volume geometry, as dictionaries.
+
+        Back: `opalg.tomo.converters.from_astra`. 2D images have their row 0 at the largest y there, 3D
+        projections the order (v, view, u).
+
+        Examples
+        --------
+        >>> import opalg as oa
+        >>> from opalg import tomo
+        >>> views, volume = tomo.FanBeam(4, 5, 1.0, 100.0, 150.0).to_astra(oa.Grid((8, 8)))
+        >>> views["type"], views["Vectors"].shape, volume["GridRowCount"]
+        ('fanflat_vec', (4, 6), 8)
+        """
+        views = projection_dictionary(self.frames, self.detector_shape)
+        return views, volume_dictionary(grid, self.ndim)
 
     def show(self, grid: Grid | None = None, views: int = 12) -> Any:
         """Draw source, detector and volume: in 3D, or in the plane.

@@ -1,0 +1,49 @@
+"""ASTRA's dictionaries for projection and volume geometries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from opalg.errors import ArgumentError, NotSupportedError
+from opalg.spaces import Grid
+from opalg.tomo.frames import Frames
+
+__all__ = ["projection_dictionary", "volume_dictionary"]
+
+
+def projection_dictionary(frames: Frames, detector: tuple[int, ...]) -> dict[str, Any]:
+    """What ``astra.create_proj_geom`` returns for the vectors of a geometry."""
+    if frames.arc_centres is not None:
+        raise NotSupportedError("a curved detector has no counterpart in ASTRA's vector geometries")
+    parts = [frames.origins, frames.centres, frames.u_steps]
+    if frames.v_steps is None:
+        kind = "parallel_vec" if frames.parallel else "fanflat_vec"
+        return {
+            "type": kind,
+            "DetectorCount": detector[0],
+            "Vectors": np.concatenate(parts, axis=1),
+        }
+    return {
+        "type": "parallel3d_vec" if frames.parallel else "cone_vec",
+        "DetectorRowCount": detector[0],
+        "DetectorColCount": detector[1],
+        "Vectors": np.concatenate([*parts, frames.v_steps], axis=1),
+    }
+
+
+def volume_dictionary(grid: Grid, ndim: int) -> dict[str, Any]:
+    """What ``astra.create_vol_geom`` returns for a grid."""
+    if not isinstance(grid, Grid) or grid.ndim != ndim:
+        raise ArgumentError(f"a {ndim}D geometry needs a {ndim}D Grid, got {grid!r:.60}")
+    names = ("Slice", "Row", "Col")[-ndim:]
+    found: dict[str, Any] = {
+        f"Grid{name}Count": n for name, n in zip(names, grid.shape, strict=True)
+    }
+    edges = zip("ZYX"[-ndim:], grid.origin, grid.extent, strict=True)
+    found["option"] = {}
+    for axis, middle, length in edges:
+        found["option"][f"WindowMin{axis}"] = middle - length / 2
+        found["option"][f"WindowMax{axis}"] = middle + length / 2
+    return found
