@@ -1,16 +1,18 @@
 """Iterative reconstruction: solvers that are operators, rules that stop them, callbacks that watch."""
 
+from opalg.solvers.admm import ADMM, SplitBregman
 from opalg.solvers.bidiagonal import LSMR, LSQR
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.comparison import compare
 from opalg.solvers.gmres import ABGMRES, BAGMRES
 from opalg.solvers.hybrid import HybridLSQR
 from opalg.solvers.krylov import CG, CGLS
+from opalg.solvers.plug_and_play import RED, PnPADMM, PnPProximalGradient
 from opalg.solvers.primal_dual import PD3O, PDHG, CondatVu, LinearizedADMM
 from opalg.solvers.proximal_gradient import FISTA, ISTA, ProjectedGradient
 from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.solver import Result, Solver
-from opalg.solvers.splitting import ADMM, DouglasRachford, SplitBregman
+from opalg.solvers.splitting import DouglasRachford
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
 from opalg.solvers.statistical import MAPEM, MLEM, OSEM
@@ -63,6 +65,10 @@ __all__ = [
     "SAGA",
     "SVRG",
     "SPDHG",
+    # Plug and play
+    "PnPADMM",
+    "PnPProximalGradient",
+    "RED",
     # The protocol
     "Result",
     "Solver",
