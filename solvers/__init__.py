@@ -10,13 +10,16 @@ from opalg.solvers.krylov import CG, CGLS
 from opalg.solvers.plug_and_play import RED, PnPADMM, PnPProximalGradient
 from opalg.solvers.primal_dual import PD3O, PDHG, CondatVu, LinearizedADMM
 from opalg.solvers.proximal_gradient import FISTA, ISTA, ProjectedGradient
+from opalg.solvers.quasi_newton import LBFGS, NonlinearCG
 from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
+from opalg.solvers.smooth import GradientDescent, Nesterov
 from opalg.solvers.solver import Result, Solver
 from opalg.solvers.splitting import DouglasRachford
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
 from opalg.solvers.statistical import MAPEM, MLEM, OSEM
-from opalg.solvers.stochastic import SAGA, SGD, SPDHG, SVRG
+from opalg.solvers.spdhg import SPDHG
+from opalg.solvers.stochastic import SAGA, SGD, SVRG
 from opalg.solvers.stopping import (
     Discrepancy,
     MaxIterations,
@@ -43,6 +46,11 @@ __all__ = [
     "HybridLSQR",
     "ABGMRES",
     "BAGMRES",
+    # Smooth
+    "GradientDescent",
+    "Nesterov",
+    "NonlinearCG",
+    "LBFGS",
     # Statistical
     "MLEM",
     "OSEM",

@@ -76,7 +76,7 @@ class HybridLSQR(Solver):
     >>> solvers.HybridLSQR(A, parameter=1.0, iterations=2)(np.array([3.0, 4.0, 5.0])).round(
     ...     6
     ... ).tolist()
-    [0.727273, 1.636364]
+    [0.636364, 1.727273]
     """
 
     parameter: str | float = "gcv"

@@ -32,7 +32,7 @@ from opalg.functionals.operator_norms import norm_in_spaces
 from opalg.operators import Identity, LinearOperator, Operator
 from opalg.solvers.solver import Solver
 from opalg.solvers.state import State
-from opalg.solvers.vectors import number
+from opalg.solvers.vectors import inner, number
 from opalg.spaces import Blocks
 
 __all__ = [
@@ -220,7 +220,7 @@ class Objective:
         Uses scratch buffers of the state; ``out`` must not be ``x``.
         """
         A = self.operator
-        slope = self.fidelity.gradient(q, out=state.buffer("slope", A.range))
+        slope = self.fidelity.gradient(q, out=state.buffer("data slope", A.range))
         adjoint = A.adjoint if isinstance(A, LinearOperator) else A.derivative(x).adjoint
         return self.add_gradients(state, x, adjoint(slope, out=out), out)
 
@@ -239,6 +239,25 @@ class Objective:
                 h = (f @ K).gradient(x, out=part)
             g = X.lincomb(1, g, scale, h, out=out)
         return g
+
+    def slope(self, state: State, x: Array, q: Array, d: Array, p: Array) -> Any:
+        """The derivative at ``x`` with ``q = A(x)`` along ``d`` with ``p = A(d)``: a number per sample.
+
+        It costs no application of A or its adjoint.
+        """
+        X, Y = self.operator.domain, self.operator.range
+        total = inner(Y, self.fidelity.gradient(q, out=state.buffer("data slope", Y)), p)
+        for i, (scale, f, K) in enumerate(self.terms):
+            if isinstance(K, LinearOperator):
+                z = K(x, out=state.buffer(f"image {i}", K.range))
+                h = f.gradient(z, out=state.buffer(f"slope {i}", K.range))
+                along = K(d, out=state.buffer(f"image {i}", K.range))
+                total = total + scale * inner(K.range, h, along)
+            else:
+                own = f if K is None else f @ K
+                h = own.gradient(x, out=state.buffer("part", X))
+                total = total + scale * inner(X, h, d)
+        return total
 
     @cached_property
     def lipschitz(self) -> float:
