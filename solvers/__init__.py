@@ -1,6 +1,7 @@
 """Iterative reconstruction: solvers that are operators, rules that stop them, callbacks that watch."""
 
 from opalg.solvers.admm import ADMM, SplitBregman
+from opalg.solvers.asd_pocs import ASDPOCS
 from opalg.solvers.bidiagonal import LSMR, LSQR
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.comparison import compare
@@ -14,11 +15,11 @@ from opalg.solvers.quasi_newton import LBFGS, NonlinearCG
 from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.smooth import GradientDescent, Nesterov
 from opalg.solvers.solver import Result, Solver
+from opalg.solvers.spdhg import SPDHG
 from opalg.solvers.splitting import DouglasRachford
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
 from opalg.solvers.statistical import MAPEM, MLEM, OSEM
-from opalg.solvers.spdhg import SPDHG
 from opalg.solvers.stochastic import SAGA, SGD, SVRG
 from opalg.solvers.stopping import (
     Discrepancy,
@@ -73,6 +74,8 @@ __all__ = [
     "SAGA",
     "SVRG",
     "SPDHG",
+    # Few views
+    "ASDPOCS",
     # Plug and play
     "PnPADMM",
     "PnPProximalGradient",
