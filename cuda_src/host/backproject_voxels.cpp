@@ -117,8 +117,8 @@ void look_at_columns(const RayProblem& problem, const std::vector<std::int64_t>&
         const T* from[kLineJobs];
         T weight[kLineJobs], scale[kLineJobs], rate[kLineJobs];
         double start[kLineJobs] = {}, step[kLineJobs] = {};
-        for (std::size_t begin = 0; begin < views.size(); begin += kLineJobs) {
-            const std::size_t end = std::min(views.size(), begin + kLineJobs);
+        for (std::size_t begin = 0; begin < views.size(); begin += kLinesAtOnce) {
+            const std::size_t end = std::min(views.size(), begin + kLinesAtOnce);
             for (std::int64_t x = first; x < last; ++x) {
                 int jobs = 0;
                 for (std::size_t k = begin; k < end; ++k) {

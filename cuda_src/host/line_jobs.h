@@ -7,6 +7,7 @@
 namespace opalg {
 
 constexpr int kLineJobs = 32;       // lines handled at a time, a multiple of all lane counts
+constexpr int kLinesAtOnce = 16;     // lines that all columns of a tile visit before the next: they stay in the first cache
 constexpr double kLeastStep = 1.0 / 3, kMostStep = 4;  // of detector rows, in voxels: the range of gather_line
 
 // target[k] += sum over jobs j of scale_j * f_j(start_j + step_j k), where f_j is the line

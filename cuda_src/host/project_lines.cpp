@@ -78,9 +78,9 @@ void project_lines(const RayProblem& problem, const PixelTable& pixels, const st
             std::fill(scale, scale + kLineJobs, ones);
             Column lines[columns];
             for (std::int64_t u = first; u < last; ++u) lines[u - first] = view.column(u);
-            for (std::int64_t band = 0; band < count; band += kLineJobs) {
+            for (std::int64_t band = 0; band < count; band += kLinesAtOnce) {
                 if (team.stopped(thread)) return;
-                const std::int64_t end = std::min<std::int64_t>(count, band + kLineJobs);
+                const std::int64_t end = std::min<std::int64_t>(count, band + kLinesAtOnce);
                 for (std::int64_t u = first; u < last; ++u) {
                     const Column& column = lines[u - first];
                     if (column.along_x != along_x) continue;

@@ -179,11 +179,11 @@ template <class V> void project_rays(const ProjectRays<RealOf<V>>& job) {
 }
 
 // Adds shares[lane, corner] to the cells of the lanes, one lane after the other: two may meet in one cell.
-template <class T, int Corners, int Count>
-OPALG_INLINE void add_to_cells(T* plane, const std::int64_t* cell, const T* shares) {
+template <class T, int Corners, int Count, class Index>
+OPALG_INLINE void add_to_cells(T* plane, const Index* cell, const T* shares) {
     typedef T Cell __attribute__((vector_size(Corners * sizeof(T))));
     for (int l = 0; l < Count; ++l) {
-        T* target = plane + cell[l];
+        T* target = plane + std::int64_t(cell[l]) * Corners;
         Cell sum, share;
         __builtin_memcpy(&sum, target, sizeof(Cell));
         __builtin_memcpy(&share, shares + l * Corners, sizeof(Cell));
@@ -198,7 +198,7 @@ OPALG_INLINE void scatter_group(const ScatterRays<RealOf<V>>& job, const RayGrou
     constexpr int lanes = Lanes<V>::count, corners = Flat ? 2 : 4;
     Real* planes = job.corners;
     alignas(64) Real added[corners * lanes];
-    std::int64_t cells[lanes];
+    typename Lanes<Real>::Index cells[lanes];
     for (int j = 0; j < job.count; ++j, planes += job.plane_stride * corners) {
         const V plane = broadcast<V>(j);
         IndexOf<V> b = {}, index;
@@ -226,7 +226,9 @@ OPALG_INLINE void scatter_group(const ScatterRays<RealOf<V>>& job, const RayGrou
             store(added + 2 * lanes, low);
             store(added + 3 * lanes, high);
         }
-        for (int l = 0; l < lanes; ++l) cells[l] = std::int64_t(index[l]) * corners;
+        store(cells, index);
+        // Read back number by number: else g++ takes the registers apart by permutes, which cost more.
+        asm volatile("" : : "r"(added), "r"(cells) : "memory");
         add_to_cells<Real, corners, lanes>(planes, cells, added);
     }
 }

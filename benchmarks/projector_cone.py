@@ -1,0 +1,248 @@
+"""Cone-beam projection and back projection on the CPU, beside RTK's Joseph pair and voxel-driven one.
+
+Usage: python benchmarks/projector_cone.py [--quick] [--large] [--repeat N] [--threads N] [--output FILE]
+
+All candidates take turns, so that a busy moment of the machine hits them alike. Times are medians;
+the table also has the best. RTK (itk-rtk) is left out where it is not installed; it uses all
+processors, and its numbers include its own preparation, as ours do.
+
+The floor. A sample is a ray on a plane inside the volume, an update a voxel in a view; each costs at
+least the vector instructions counted in COSTS (AVX-512, 16 lanes, read off the inner loops) at the
+machine's own rate of multiply-adds (a matrix product, measured in the same run). Bytes: volume and
+projections read or written once, at the rate of a copy. The larger of the two is the floor; a factor
+of 2 to 4 above it is what geometry, the rims of lines and the caches cost.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from projector_parallel import machine, measure, multiply_adds_per_second
+
+from opalg.engines import cpu
+
+RESULTS = Path(__file__).parent / "results" / "projector_cone.json"
+
+# Vector instructions per register of 16 samples, on the ports that also do arithmetic.
+COSTS = {
+    # two lines blended twice (4), position (1), index and weight (3), permutes (3), sum (3)
+    "circular project": 14,
+    # position (1), index and fraction (3), weights (4), permutes (3), sum (2), two lines (2)
+    "circular backproject": 15,
+    # the same as the projection along lines: a voxel line looks at columns
+    "circular voxels": 14,
+    # two positions (2), floor (8), clamp (4), index (2), four gathers of pairs (4 x 8), interpolation (6)
+    "tilted project": 54,
+    # the same without gathers, four shares (8) and their interleaving (8), 16 additions of cells
+    "tilted backproject": 50,
+}
+
+
+def cone_plan(
+    size: int, views: int, pixels: int, tilt: float = 0.0, model: str = "joseph"
+) -> cpu.DivergentPlan:
+    """A full circle; magnification 2, detector pixels of two voxels."""
+    near = far = 500.0 * size / 128
+    pitch = 2.0
+    angle = np.arange(views) * 2 * np.pi / views
+    c, s, zero = np.cos(angle), np.sin(angle), np.zeros(views)
+    out, u = np.stack([s, -c, zero], 1), np.stack([c, s, zero], 1)
+    v = np.broadcast_to([0.0, 0.0, 1.0], u.shape)
+    u, v = np.cos(tilt) * u + np.sin(tilt) * v, np.cos(tilt) * v - np.sin(tilt) * u
+    middle = (size - 1) / 2
+    corner = middle - far * out - pitch * (pixels - 1) / 2 * (u + v)
+    return cpu.DivergentPlan(
+        (size,) * 3, (pixels,) * 2, middle + near * out, corner, pitch * u, pitch * v, model=model
+    )
+
+
+def samples_inside(plan: cpu.DivergentPlan) -> int:
+    """Samples of all rays that meet a voxel, from every 16th ray."""
+    total, size = 0, plan.volume_shape[0]
+    planes = np.arange(size)
+    for view in range(0, len(plan.sources), 6):
+        source = plan.sources[view]
+        way = plan.pixels(view)[2::4, 2::4].reshape(-1, 3) - source
+        axis = abs(way).argmax(1)
+        share = (planes - source[axis][:, None]) / np.take_along_axis(way, axis[:, None], 1)
+        inside = np.ones(share.shape, bool)
+        for k in range(3):
+            place = source[k] + share * way[:, k : k + 1]
+            inside &= ((place > -1) & (place < size)) | (axis == k)[:, None]
+        total += int(inside.sum()) * 16
+    return total * len(plan.sources) // len(range(0, len(plan.sources), 6))
+
+
+def engine_calls(
+    plan: cpu.DivergentPlan, threads: int, voxels: bool
+) -> dict[str, Callable[[], None]]:
+    rng = np.random.default_rng(0)
+    volume = rng.random(plan.volume_shape, np.float32)
+    projections = rng.random(plan.projection_shape, np.float32)
+    sums, image = np.empty_like(projections), np.empty_like(volume)
+    calls = {
+        "project": lambda: cpu.project(plan, volume, sums, threads=threads),
+        "backproject": lambda: cpu.backproject(plan, projections, image, threads=threads),
+    }
+    if voxels:
+        calls["voxels"] = lambda: cpu.backproject_voxels(plan, projections, image, threads=threads)
+    return calls
+
+
+def rtk_calls(size: int, views: int, pixels: int) -> dict[str, Callable[[], None]]:
+    """RTK's Joseph pair and its voxel-driven back projection, all on the CPU."""
+    import itk
+    from itk import RTK as rtk
+
+    image_type = itk.Image[itk.F, 3]
+
+    def image(shape: tuple[int, ...], spacing: float) -> object:
+        array = np.random.default_rng(0).random(shape, np.float32)
+        result = itk.image_from_array(array)
+        result.SetSpacing([spacing, spacing, spacing if len(set(shape)) == 1 else 1.0])
+        origin = [-spacing * (n - 1) / 2 for n in shape[::-1]]
+        if len(set(shape)) != 1:
+            origin[2] = 0.0
+        result.SetOrigin(origin)
+        return result
+
+    distance = 500.0 * size / 128
+    geometry = rtk.ThreeDCircularProjectionGeometry.New()
+    for view in range(views):
+        geometry.AddProjection(distance, 2 * distance, 360.0 * view / views)
+    volume, projections = image((size,) * 3, 1.0), image((views, pixels, pixels), 2.0)
+    calls = {}
+    for name, kind, first, second in (
+        ("project", rtk.JosephForwardProjectionImageFilter, projections, volume),
+        ("backproject", rtk.JosephBackProjectionImageFilter, volume, projections),
+        ("voxels", rtk.BackProjectionImageFilter, volume, projections),
+    ):
+
+        def call(kind: object = kind, first: object = first, second: object = second) -> None:
+            run = kind[image_type, image_type].New()
+            run.SetInput(0, first)
+            run.SetInput(1, second)
+            run.SetGeometry(geometry)
+            run.InPlaceOff()  # else it takes the memory of its input away
+            run.Update()
+
+        calls[name] = call
+    return calls
+
+
+def bytes_per_second() -> float:
+    """Rate at which one core copies numbers that lie beyond the caches; the best of five."""
+    a = np.ones(1 << 24, np.float32)
+    b = np.empty_like(a)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        np.copyto(b, a)
+        times.append(time.perf_counter() - start)
+    return 2 * a.nbytes / min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small and few: does it run?")
+    parser.add_argument("--large", action="store_true", help="256^3, 180 views of 384^2")
+    parser.add_argument("--repeat", type=int, help="rounds (default 5, quick 1, large 3)")
+    parser.add_argument("--threads", type=int, default=cpu.get_num_threads())
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    size, views, pixels = (48, 20, 72) if options.quick else (128, 90, 192)
+    if options.large:
+        size, views, pixels = 256, 180, 384
+    repeat = options.repeat or (1 if options.quick else 3 if options.large else 5)
+
+    about = machine()
+    rate, copies = multiply_adds_per_second(), bytes_per_second()
+    rates: list[float] = []
+    calls: dict[str, Callable[[], object]] = {"rate": lambda: rates.append(rate())}
+    try:
+        for name, call in rtk_calls(size, views, pixels).items():
+            calls[f"rtk {name} all"] = call
+    except ImportError as error:
+        print(f"RTK is left out ({error}): pip install itk-rtk\n")
+    plans = {
+        "circular": cone_plan(size, views, pixels),
+        "tilted": cone_plan(size, views, pixels, 0.2),
+        "siddon": cone_plan(size, views, pixels, 0.0, "siddon"),
+    }
+    for what, plan in plans.items():
+        for threads in dict.fromkeys((1, options.threads)):
+            for name, call in engine_calls(plan, threads, what != "siddon").items():
+                calls[f"{what} {name} {threads}"] = call
+    times = measure(calls, repeat)
+    del times["rate"]
+
+    samples = {what: samples_inside(plan) for what, plan in plans.items()}
+    updates = size**3 * views
+    data = 4 * (size**3 + views * pixels**2)
+    print(f"{size}^3, {views} views of {pixels}^2, float32")
+    print(f"{about['processor']}, {about['instruction_set']}, load {about['load_before']:.2f}")
+    print(
+        f"{max(rates) / 1e9:.0f} G multiply-adds/s and {copies / 1e9:.1f} GB/s per core; "
+        f"medians of {repeat} rounds\n"
+    )
+    head = ("", "threads", "s", "best", "G/s core", "x RTK", "scaling", "floor s", "x floor")
+    print("{:<22}{:>8}{:>9}{:>9}{:>10}{:>8}{:>9}{:>9}{:>9}".format(*head))
+    rows = []
+    for key, seconds in times.items():
+        what, name, threads = key.split()
+        median = statistics.median(seconds)
+        row: dict[str, object] = {
+            "case": f"{what} {name}",
+            "threads": threads,
+            "median_s": median,
+            "best_s": min(seconds),
+        }
+        cells = [f"{median:.3f}", f"{min(seconds):.3f}"]
+        if what != "rtk":
+            count = updates if name == "voxels" else samples[what]
+            row["giga_per_second_and_core"] = count / median / int(threads) / 1e9
+            peer = times.get(f"rtk {name} all")
+            row["times_rtk"] = statistics.median(peer) / median if peer else None
+            row["scaling"] = statistics.median(times[f"{what} {name} 1"]) / median
+            cost = COSTS.get(f"{what} {name}")
+            floor = cost and max(
+                count * cost / 16 / (max(rates) / 16) / int(threads), data / copies / int(threads)
+            )
+            row["floor_s"] = floor
+            row["times_floor"] = median / floor if floor else None
+            cells += [
+                "-" if row[k] is None else f"{row[k]:.{digits}f}"
+                for k, digits in (
+                    ("giga_per_second_and_core", 2),
+                    ("times_rtk", 1),
+                    ("scaling", 2),
+                    ("floor_s", 3),
+                    ("times_floor", 1),
+                )
+            ]
+        rows.append(row | {"all_s": seconds})
+        line = f"{row['case']:<22}{threads:>8}"
+        print(
+            line + "".join(f"{c:>{w}}" for c, w in zip(cells, (9, 9, 10, 8, 9, 9, 9), strict=False))
+        )
+
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "machine": about,
+        "sizes": {"size": size, "views": views, "pixels": pixels},
+        "multiply_adds_per_second": max(rates),
+        "bytes_per_second": copies,
+        "samples": samples,
+        "updates": updates,
+        "rows": rows,
+    }
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"\nwritten: {options.output}")
+
+
+if __name__ == "__main__":
+    main()
