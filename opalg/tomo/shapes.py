@@ -1,4 +1,4 @@
-"""Bodies with exact line integrals: balls, boxes and cylinders under any affine map.
+"""Bodies with exact line integrals: balls, boxes, cylinders and pyramids under any affine map.
 
 A body is the image of a unit body under ``q -> axes @ q + centre``. Points and rays are taken back to the
 unit body, where insides and chord lengths have closed forms.
@@ -20,14 +20,20 @@ __all__ = ["Shape"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
+# Unit normals of the pyramid's faces, and their distances from the origin.
+_FACES = np.array([[0, 0, -1], [2, 0, 1], [-2, 0, 1], [0, 2, 1], [0, -2, 1]], float)
+_HEIGHTS = 1 / np.linalg.norm(_FACES, axis=1)
+_FACES = _FACES * _HEIGHTS[:, None]
+
 
 class Shape(Value):
     """A body of constant value in 2D or 3D; made by the functions of `opalg.tomo.phantoms`.
 
     Parameters
     ----------
-    kind : {"ball", "box", "cylinder"}
-        The unit body: ``|q| <= 1``, ``max |q_i| <= 1``, or ``hypot(q_x, q_y) <= 1 and |q_z| <= 1``.
+    kind : {"ball", "box", "cylinder", "pyramid"}
+        The unit body: ``|q| <= 1``, ``max |q_i| <= 1``, ``hypot(q_x, q_y) <= 1 and |q_z| <= 1``, or
+        ``q_z >= -1 and 2 max(|q_x|, |q_y|) + q_z <= 1``.
     centre : tuple of float
         Order (x, y) or (x, y, z).
     axes : tuple of tuples of float
@@ -85,6 +91,8 @@ class Shape(Value):
             return np.linalg.norm(q, axis=-1)
         if self.kind == "box":
             return np.abs(q).max(axis=-1)
+        if self.kind == "pyramid":
+            return (q @ _FACES.T - _HEIGHTS).max(axis=-1) + 1
         return np.maximum(np.hypot(q[..., 0], q[..., 1]), np.abs(q[..., 2]))
 
     def reach(self, spacing: FloatArray) -> float:
@@ -99,7 +107,7 @@ class Shape(Value):
         """Half of the extent of the bounding box along each axis."""
         if self.kind == "ball":
             return np.linalg.norm(self.axes, axis=1)
-        if self.kind == "box":
+        if self.kind in ("box", "pyramid"):
             return np.abs(self.axes).sum(axis=1)
         return np.linalg.norm(self.axes[:, :2], axis=1) + np.abs(self.axes[:, 2])
 
@@ -122,6 +130,8 @@ class Shape(Value):
             enter, leave = _ball(q, e)
         elif self.kind == "box":
             enter, leave = _slabs(q, e)
+        elif self.kind == "pyramid":
+            enter, leave = _half_spaces(_HEIGHTS - q @ _FACES.T, e @ _FACES.T)
         else:
             disc, slab = _ball(q[..., :2], e[..., :2]), _slabs(q[..., 2:], e[..., 2:])
             enter, leave = np.maximum(disc[0], slab[0]), np.minimum(disc[1], slab[1])
@@ -150,4 +160,14 @@ def _slabs(q: FloatArray, e: FloatArray) -> tuple[FloatArray, FloatArray]:
     inside = np.abs(q) <= 1
     enter = np.where(moving, np.minimum(near, far), np.where(inside, -np.inf, np.inf))
     leave = np.where(moving, np.maximum(near, far), np.where(inside, np.inf, -np.inf))
+    return enter.max(axis=-1), leave.min(axis=-1)
+
+
+def _half_spaces(room: FloatArray, approach: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ray parameters between which no face is crossed: ``t * approach <= room`` for all."""
+    moving = np.abs(approach) > 1e-300
+    meet = room / np.where(moving, approach, 1.0)
+    outside = ~moving & (room < 0)
+    enter = np.where(moving & (approach < 0), meet, np.where(outside, np.inf, -np.inf))
+    leave = np.where(moving & (approach > 0), meet, np.where(outside, -np.inf, np.inf))
     return enter.max(axis=-1), leave.min(axis=-1)
