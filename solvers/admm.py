@@ -39,8 +39,8 @@ class ADMM(Splitting):
     """The alternating direction method of multipliers for ``fidelity(A(x)) + regularizer(x)``.
 
     Terms ``f(K(x))`` become ``f(z)`` with ``z = K(x)``; quadratic terms (least squares) stay in the
-    problem for x,
-    a system of equations that is solved by a few conjugate gradients from the last x, or exactly.
+    problem for x, a system of equations that is solved by a few conjugate gradients from the last x, or
+    exactly.
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ class ADMM(Splitting):
         Terms with a proximal map, with a linear operator inside or without.
     penalty : float, optional
         The weight of ``|K(x) - z|^2 / 2``, one for all terms. By default one per term, from certified
-        norms, in
-        proportion to the curvature of the data term (for Poisson data ``1 / mean(y)``).
+        norms, in proportion to the curvature of the data term (for Poisson data ``1 / mean(y)``).
     relaxation : float, default 1.0
         Between 0 and 2; 1.5 to 1.8 often saves a third of the iterations.
     balancing : bool, default False
@@ -80,10 +79,8 @@ class ADMM(Splitting):
     summable; warm starts make them so in practice.
 
     Memory beyond the data: 6 volumes, 1 sinogram, and 3 elements of the ranges of the split terms'
-    operators (one
-    each of the sinogram and the ranges for the system). Cost per iteration: ``inner_iterations + 1``
-    applications
-    and transposes of all operators.
+    operators (one each of the sinogram and the ranges for the system). Cost per iteration:
+    ``inner_iterations + 1`` applications and transposes of all operators.
 
     References
     ----------
@@ -306,8 +303,8 @@ class ADMM(Splitting):
 class SplitBregman(ADMM):
     """The split Bregman method (Goldstein and Osher): `ADMM` with two inner iterations by default.
 
-    Adding the Bregman distance's subgradient back to the data, as the method was found, is ADMM's multiplier:
-    the two are the same iteration for linear operators (Esser 2009).
+    Adding the Bregman distance's subgradient back to the data, as the method was found, is ADMM's
+    multiplier: the two are the same iteration for linear operators (Esser 2009).
 
     Parameters
     ----------

@@ -24,10 +24,9 @@ __all__ = ["ASDPOCS"]
 class ASDPOCS(OSSART):
     """Adaptive steepest descent with projections onto convex sets (Sidky and Pan).
 
-    Looks for the image of least total variation among those with ``|A(x) - y| <= noise`` and the bounds. One
-    iteration descends along the gradient of the total variation and then makes a sweep of `OSSART`; the
-    lengths
-    of the descent are tied to those of the sweeps.
+    Looks for the image of least total variation among those with ``|A(x) - y| <= noise`` and the bounds.
+    One iteration descends along the gradient of the total variation and then makes a sweep of `OSSART`;
+    the lengths of the descent are tied to those of the sweeps.
 
     Parameters
     ----------
@@ -68,10 +67,9 @@ class ASDPOCS(OSSART):
     are
     those of each sample of a batch. PyTorch does not differentiate through it.
 
-    Memory beyond the data: 5 volumes, one element of the gradient's range and 2 sinograms, the residual of
-    a subset
-    and as many ones. Cost per iteration: two applications and two transposes, and ``descents`` gradients
-    of the image and their transposes. ``residual`` is that of the iterate.
+    Memory beyond the data: 5 volumes, one element of the gradient's range and 2 sinograms, the residual
+    of a subset and as many ones. Cost per iteration: two applications and two transposes, and
+    ``descents`` gradients of the image and their transposes. ``residual`` is that of the iterate.
 
     References
     ----------

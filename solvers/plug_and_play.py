@@ -127,8 +127,7 @@ class PnPProximalGradient(ISTA):
     identity); a fixed point need not minimise anything.
 
     Memory beyond the data: 4 volumes and 2 sinograms, and the denoiser's own. Cost per iteration: one
-    application,
-    one transpose and one call of the denoiser.
+    application, one transpose and one call of the denoiser.
 
     References
     ----------
@@ -219,8 +218,7 @@ class RED(ISTA):
     for non-expansive denoisers.
 
     Memory beyond the data: 5 volumes and 2 sinograms, and the denoiser's own. Cost per iteration: one
-    application,
-    one transpose and one call of the denoiser.
+    application, one transpose and one call of the denoiser.
 
     References
     ----------

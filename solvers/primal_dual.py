@@ -9,7 +9,7 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import ArgumentError
-from opalg.solvers.preconditioning import diagonal_steps
+from opalg.solvers.preconditioning import diagonal_steps, leading_scale
 from opalg.solvers.primal_dual_step import PrimalDual, Problem
 from opalg.solvers.splits import (
     add_multiple,
@@ -88,7 +88,7 @@ class PDHG(PrimalDual):
     >>> from opalg import functionals as fn, solvers
     >>> X = oa.Space(4, "float64")
     >>> tv = 0.5 * fn.GroupL1((G := oa.Gradient(X)).range) @ G
-    >>> denoise = solvers.PDHG(oa.Identity(X), regularizer=tv, iterations=500)
+    >>> denoise = solvers.PDHG(oa.Identity(X), regularizer=tv, iterations=500, accelerated=False)
     >>> denoise(np.array([0.0, 3.0, 3.0, 1.0])).round(4).tolist()
     [0.5, 2.5, 2.5, 1.5]
     """
@@ -119,6 +119,12 @@ class PDHG(PrimalDual):
         if not self.accelerated or self.adaptive or self.preconditioned or problem.prox is None:
             return 0.0
         return problem.prox.strong_convexity
+
+    def _default_step(self, problem: Problem, norms: list[float]) -> float:
+        # The accelerated steps fall like 1 / k: they may begin long (10 was as good as any for denoising).
+        step = super()._default_step(problem, norms)
+        leads = leading_scale(problem.splits, norms) is not None
+        return step if leads or self._convexity(problem) == 0 else 10 * step
 
     def _more_variables(self, problem: Problem, x: Array, p: Any, batch: Any) -> dict[str, Any]:
         if self.adaptive:
@@ -250,8 +256,8 @@ class PD3O(PrimalDual):
     terms; `CondatVu` has to share the primal step between the two. By default it is ``1.5 / L``.
 
     Memory beyond the data: 5 volumes, 2 sinograms and 2 elements of the ranges of the operators in the
-    regulariser. Cost per iteration: one application and one transpose of all operators; before the first one
-    of A more.
+    regulariser. Cost per iteration: one application and one transpose of all operators; before the first
+    one of A more.
 
     References
     ----------
@@ -344,9 +350,9 @@ class LinearizedADMM(PrimalDual):
     -----
     Converges for ``primal_step * sum(dual_step * |K_i|^2) <= 1`` with convex terms: ``tau <= mu / |K|^2``.
 
-    Memory beyond the data: 2 volumes (3 with a proximal map of x, one more with two operators or more) and 3
-    elements of the ranges of the operators in the terms. Cost per iteration: one application and one
-    transpose of each of them.
+    Memory beyond the data: 2 volumes (3 with a proximal map of x, one more with two operators or more)
+    and 3 elements of the ranges of the operators in the terms. Cost per iteration: one application and
+    one transpose of each of them.
 
     References
     ----------

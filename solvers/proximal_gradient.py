@@ -294,8 +294,7 @@ class ProjectedGradient(ISTA):
     fidelity : callable, default `opalg.functionals.LeastSquares`
     regularizer : Functional
         The indicator of a convex set, such as `NonNegative`, `Box`, `L2Ball`; beside it terms with a
-        Lipschitz
-        gradient.
+        Lipschitz gradient.
     step_size : float, sequence or callable, optional
         ``1 / L`` by default, from certified norms.
     backtracking : bool, default False

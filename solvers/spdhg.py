@@ -62,8 +62,8 @@ class SPDHG(Stochastic):
     the probability of block i; here with equality (but for rounding).
 
     Memory beyond the data: 5 volumes, 2 elements of the ranges of all operators, one copy of the data.
-    Cost per
-    iteration: one application and one transpose of a subset or of an operator in the regulariser.
+    Cost per iteration: one application and one transpose of a subset or of an operator in the
+    regulariser.
 
     References
     ----------
@@ -73,7 +73,7 @@ class SPDHG(Stochastic):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import functionals as fn, solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
     >>> solver = solvers.SPDHG(A, regularizer=fn.NonNegative(A.domain), subsets=3, iterations=3000)

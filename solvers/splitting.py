@@ -102,8 +102,8 @@ class DouglasRachford(Splitting):
 
     One part are the quadratic terms (least squares with the operator), whose proximal map is a system of
     equations, solved by a few conjugate gradients or exactly; the other all remaining terms, which need a
-    joint
-    proximal map. A data term with a proximal map (the operator the identity) may be the first part, too.
+    joint proximal map. A data term with a proximal map (the operator the identity) may be the first part,
+    too.
 
     Parameters
     ----------
@@ -135,8 +135,7 @@ class DouglasRachford(Splitting):
     keeps constraints exactly.
 
     Memory beyond the data: 7 volumes and 1 sinogram. Cost per iteration: ``inner_iterations + 1``
-    applications and
-    transposes.
+    applications and transposes.
 
     References
     ----------

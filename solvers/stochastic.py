@@ -219,8 +219,8 @@ class SGD(StochasticGradient):
     seed : int, default 0
         The subset of iteration k depends on ``seed`` and k only.
     step_size : float, sequence or callable, optional
-        By default ``s / (1 + k / (10 n))`` with ``s = 1 / (n max L_i)`` and n subsets: steps must shrink for
-        convergence.
+        By default ``s / (1 + k / (10 n))`` with ``s = 1 / (n max L_i)`` and n subsets: steps must shrink
+        for convergence.
 
     Raises
     ------
@@ -235,8 +235,7 @@ class SGD(StochasticGradient):
     proportion to the step. `SVRG` and `SAGA` converge with constant steps.
 
     Memory beyond the data: 3 volumes, one copy of the data and 2 subsets of a sinogram. Cost per
-    iteration: one
-    application and one transpose of a subset.
+    iteration: one application and one transpose of a subset.
 
     References
     ----------
@@ -290,8 +289,8 @@ class SAGA(StochasticGradient):
     Converges with the constant step, linearly for strongly convex objectives. Instead of n gradients, which
     are volumes, the derivatives in the space of the data are remembered: one sinogram.
 
-    Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost per
-    iteration: one application and one transpose of a subset; before the first one of each of all.
+    Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost
+    per iteration: one application and one transpose of a subset; before the first one of each of all.
 
     References
     ----------
@@ -361,8 +360,9 @@ class SVRG(SAGA):
     `SAGA` with a memory that is refreshed for all subsets at once. Converges with the constant step,
     linearly for strongly convex objectives.
 
-    Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost per
-    iteration: one application and one transpose of a subset, and in each period of all of them once more.
+    Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost
+    per iteration: one application and one transpose of a subset, and in each period of all of them once
+    more.
 
     References
     ----------
