@@ -38,6 +38,8 @@ def page():
 @pytest.mark.parametrize(("title", "code"), BLOCKS)
 def test_block_runs(title, code, page):
     exec(compile(code, str(PAGE), "exec"), vars(page))
+    # Later blocks use the same names for other things.
+    vars(page).setdefault("after", {})[title] = types.SimpleNamespace(**vars(page))
 
 
 # What the comments on the page say. These stand behind the test that runs the blocks and use its names.
@@ -52,6 +54,7 @@ def test_every_promised_block_is_there():
         "Torch, batch",
         "The SIRT loop people write by hand",
         "A new operator, a new solver",
+        "Geometries",
     ]
 
 
@@ -86,12 +89,31 @@ def test_gradient_is_the_formula(page):
 
 
 def test_sirt_by_hand_is_the_solver(page):
-    x = page.solvers.SIRT(page.A, iterations=150)(page.y.numpy())
+    then = page.after["The SIRT loop people write by hand"]
+    x = page.solvers.SIRT(then.A, iterations=150)(then.y.numpy())
     # Two orders of the same float32 sums, 150 times.
-    assert np.linalg.norm(x - page.x.numpy()) < 1e-4 * np.linalg.norm(x)
+    assert np.linalg.norm(x - then.x.numpy()) < 1e-4 * np.linalg.norm(x)
 
 
 def test_new_solver(page):
     diagonal = page.oa.Diagonal(np.array([1.0, 0.5]))
     x = page.Landweber(diagonal, iterations=200)(np.array([1.0, 1.0]))
     np.testing.assert_allclose(x, [1.0, 2.0], rtol=1e-9)
+
+
+def test_geometries(page):
+    cone, x = page.cone, page.x
+    assert (page.fan.shape, cone.shape, page.helix.shape) == (
+        (720, 560),
+        (240, 256, 256),
+        (540, 64, 512),
+    )
+    np.testing.assert_allclose(page.free.source_positions, page.source)
+    np.testing.assert_allclose(page.from_scanner.to_matrices(), page.P, atol=1e-9)
+    assert cone[:, 64:192, :].detector_shape == (128, 256)
+    assert page.tomo.Geometry.from_json(cone.to_json()) == cone
+    assert [part.geometry.num_views for part in page.A.subsets(12)] == [20] * 12
+    # The ball of 0.02 per mm, in its interior.
+    z, y, u = page.volume.coordinates
+    inside = (z[:, None, None] - 0.5) ** 2 + (y[:, None] + 1) ** 2 + (u - 2) ** 2 < 12.0**2
+    np.testing.assert_allclose(x[inside].mean(), 0.02, rtol=1e-2)

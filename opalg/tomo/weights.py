@@ -115,7 +115,7 @@ def parker(geometry: Geometry) -> FloatArray:
     >>> from opalg import tomo
     >>> scan = tomo.FanBeam(np.deg2rad(range(0, 221, 2)), 61, 1.0, sod=100.0, sdd=150.0)
     >>> w = tomo.weights.parker(scan)
-    >>> w.shape, w[0, 30], w[55, 30], bool(0 <= w.min() <= w.max() <= 1)
+    >>> w.shape, float(w[0, 30]), float(w[55, 30]), bool(0 <= w.min() <= w.max() <= 1)
     ((111, 61), 0.0, 1.0, True)
     """
     scan = _scan(geometry)
@@ -195,9 +195,9 @@ def wang(geometry: Geometry) -> FloatArray:
     Examples
     --------
     >>> from opalg import tomo
-    >>> moved = tomo.FanBeam(8, detector=5, pitch=10.0, sod=100.0, sdd=150.0, offset=15.0)
+    >>> moved = tomo.FanBeam(8, detector=5, pitch=10.0, sod=100.0, sdd=150.0, offset=5.0)
     >>> tomo.weights.wang(moved).round(3).tolist()
-    [[0.0, 0.75, 1.0, 1.0, 1.0]]
+    [[0.0, 0.249, 0.751, 1.0, 1.0]]
     """
     full_turn(geometry)
     scan = _scan(geometry)
