@@ -143,7 +143,7 @@ def test_second_run_does_nothing(tree: Tree) -> None:
     tree.python(".venv/bin/python")
     tree.compiler()
     assert tree.run().returncode == 0
-    assert any("--editable .[dev,docs,examples,torch]" in call for call in tree.pip_calls())
+    assert any("--editable .[dev,docs,examples,report,torch]" in call for call in tree.pip_calls())
     (tree.bin / "c++").unlink()  # a set-up that is complete needs no compiler
     again = tree.run()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")

@@ -50,10 +50,11 @@ def every_solver(A):
 def test_every_solver_of_the_library_can_be_watched(scan):
     methods = every_solver(scan.A)
     assert {"SIRT", "CGLS", "Landweber"} <= set(methods)
-    report = solvers.compare(methods, scan.y, truth=scan.truth)
+    y = np.maximum(scan.y, 0)  # the statistical methods take counts
+    report = solvers.compare(methods, y, truth=scan.truth)
     for name, solver in methods.items():
         assert not report[name].failed, report[name].trace
-        np.testing.assert_array_equal(report[name].x, solver(scan.y), err_msg=name)
+        np.testing.assert_array_equal(report[name].x, solver(y), err_msg=name)
         # Each iteration passes over the data once, forth and back; subsets count as their part.
         assert 2 * report[name].iterations <= round(report[name].calls, 6), name
 
