@@ -1,10 +1,11 @@
-"""Total variation denoising by PDHG beside the same iteration written by hand in NumPy (and ODL, if installed).
+"""Denoising with total variation by PDHG, beside the same iteration written by hand in NumPy, and ODL.
 
 Usage: python benchmarks/pdhg_tv.py [--quick] [--repeat N] [--output FILE]
 
-The hand-written loop uses preallocated arrays and ``out=`` throughout, as a careful person would write it. Both
-minimise ``|x - y|^2 / 2 + 0.1 TV(x)`` with isotropic total variation in float32, with fixed steps and without a
-stop rule, and take turns, so that a busy moment of the machine hits both alike; numbers are medians.
+The hand-written loop uses preallocated arrays and ``out=`` throughout, as a careful person would write it.
+All minimise ``|x - y|^2 / 2 + 0.1 TV(x)`` with isotropic total variation in float32, with fixed steps and
+without a stop rule, and take turns, so that a busy moment of the machine hits them alike; numbers are
+medians. ODL is left out where it is not installed.
 """
 
 import argparse

@@ -131,7 +131,7 @@ class ASDPOCS(OSSART):
         Y = self.operator.range
         r = y if x is None else Y.lincomb(1.0, y, -1.0, self.operator(x))
         zero = np.zeros(self.domain.batch_shape(y)) if self.domain.batch_shape(y) else 0.0
-        beta = zero + float(self.relaxation)  # type: ignore[arg-type]
+        beta = zero + float(self.relaxation)  # type: ignore[arg-type, operator]
         residual = length(plain(Y), r)
         return State(start.x, beta=beta, stride=zero, swept=zero, residual=residual)
 

@@ -102,8 +102,8 @@ class GMRES(Solver):
         noise = 100 * rounding(space) * sum(numbers(abs(h)) ** 2 for h in column) ** 0.5
         below = where_above(noise, below)
         v = space.lincomb(ratio(1.0, below), q, out=state.buffer(following, space))
-        column, rotation, rest = _rotate(column, below, noise, state.rotations, state.rest)
-        columns = (*state.columns, column)
+        turned, rotation, rest = _rotate(column, below, noise, state.rotations, state.rest)
+        columns = (*state.columns, turned)
         return state.advance(
             x=self._combine(state, kept, _back_substitution(columns, rest)),
             columns=columns,

@@ -183,8 +183,9 @@ class HybridLSQR(Solver):
             B[np.arange(k), np.arange(k)] = a[i][:-1]
             B[np.arange(1, k + 1), np.arange(k)] = b[i][1:]
             problem = _Projected(B, b[i][0])
-            parameter[i] = self._choose(problem, None if noise is None else float(noise[i]))
-            weights[i], residual[i] = problem.solution(parameter[i]), problem.residual(parameter[i])
+            chosen = self._choose(problem, None if noise is None else float(noise[i]))
+            parameter[i] = chosen
+            weights[i], residual[i] = problem.solution(chosen), problem.residual(chosen)
         return weights, _item(parameter), _item(residual)
 
     def _choose(self, problem: _Projected, noise: float | None) -> float:

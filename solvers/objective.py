@@ -313,12 +313,9 @@ class ObjectiveSolver(Solver):
                     f"the regularizer of {name} must be a functional such as 0.1 * fn.L1(grid), got {f!r:.80}"
                 )
             meet(self.operator.domain, f.domain, f"the space of the unknown and that of {f}")
-        if not callable(self.fidelity) or isinstance(self.fidelity, Functional):
-            given = (
-                "a functional"
-                if isinstance(self.fidelity, Functional)
-                else f"{self.fidelity!r:.80}"
-            )
+        fidelity: Any = self.fidelity  # whatever a caller without a type checker gave
+        if not callable(fidelity) or isinstance(fidelity, Functional):
+            given = "a functional" if isinstance(fidelity, Functional) else f"{self.fidelity!r:.80}"
             raise ArgumentError(
                 f"the fidelity of {name} makes a functional from a space and data, as fn.LeastSquares does, "
                 f"got {given}"

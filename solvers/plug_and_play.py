@@ -183,7 +183,7 @@ class _RedObjective(Objective):
         return X.lincomb(1.0, g, -self.prior.strength, denoised, out=out)
 
     @property
-    def lipschitz(self) -> float:  # type: ignore[override]
+    def lipschitz(self) -> float:
         """With that of ``x - D(x)`` for a non-expansive denoiser, 2."""
         return super().lipschitz + 2 * self.prior.strength
 

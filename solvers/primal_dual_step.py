@@ -134,6 +134,7 @@ class PrimalDual(ObjectiveSolver):
         if tau is None and sigma is None:
             tau = self._default_step(problem, norms)
         if tau is None:
+            assert sigma is not None
             total = slope + sigma * sum(norms)
             return (1 / total if total > 0 else 1.0), [sigma] * len(norms)
         room = 1 / tau - slope

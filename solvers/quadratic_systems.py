@@ -55,7 +55,7 @@ class QuadraticSystem:
         self.target: Array | None = None
         for term in terms:
             a, b = as_quadratic(term)  # type: ignore[misc]
-            K = Identity(space) if term.operator is None else term.operator
+            K: Any = Identity(space) if term.operator is None else term.operator
             split = Split(Term(1.0, term.functional, K))
             self.splits.append(split)
             self.factors.append(a)

@@ -81,7 +81,7 @@ class OSSART(SIRT):
 
     subsets: int = 10
 
-    @property
+    @property  # type: ignore[misc]
     def _subset_count(self) -> int | None:  # type: ignore[override]
         return self.subsets
 
@@ -294,7 +294,7 @@ class Kaczmarz(Stationary):
         if not squares.any():
             return []
         rng = np.random.default_rng([self.seed, iteration])
-        return rng.choice(count, size=count, p=squares / squares.sum()).tolist()  # type: ignore[no-any-return]
+        return rng.choice(count, size=count, p=squares / squares.sum()).tolist()
 
     def _make_weights(self, like: Array) -> Weights:
         squares = [self._square(subset.operator, like) for subset in self._subsets]
@@ -359,7 +359,7 @@ class Cimmino(Landweber):
     [1.0, 2.0]
     """
 
-    step_size: None = None  # type: ignore[assignment]
+    step_size: None = None
     relaxation: Schedule | None = None
     row_norms: Any = None
 
@@ -377,7 +377,7 @@ class Cimmino(Landweber):
         return Weights((weights * (1 / Y.size),), None)
 
     @cached_property
-    def _weighted_operator(self) -> LinearOperator:  # type: ignore[override]
+    def _weighted_operator(self) -> LinearOperator:
         Y = self.operator.range
         like = parts(self._squares)[0]
         weights = self._make_weights(like if is_array(like) else np.zeros(0)).rows[0]

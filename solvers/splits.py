@@ -85,9 +85,10 @@ class Split:
     """
 
     def __init__(self, term: Term) -> None:
-        self.K: Any = term.operator
+        operator: Any = term.operator
+        self.K = operator
         self.functional: Functional = term.scale * term.functional
-        adjoint: Any = self.K.adjoint
+        adjoint: Any = operator.adjoint
         # The weights of the spaces are a number mostly: it joins the factors of linear combinations.
         self.factor = 1.0
         self.back: LinearOperator = adjoint

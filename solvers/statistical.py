@@ -265,7 +265,7 @@ class OSEM(MLEM):
 
     subsets: int = 10
 
-    @property
+    @property  # type: ignore[misc]
     def _subset_count(self) -> int | None:  # type: ignore[override]
         return self.subsets
 

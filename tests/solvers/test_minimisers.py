@@ -184,7 +184,8 @@ def large(name):
     return kind(A, regularizer=0.1 * fn.L1(A.domain), **options)
 
 
-# "FISTA with all" asks for values of functionals, and "exact" for a product with a matrix: these make temporary arrays.
+# "FISTA with all" asks for values of functionals, and "exact" for a product with a matrix: both make
+# temporary arrays.
 @pytest.mark.parametrize("name", [n for n in SOLVERS if n not in {"ADMM exact", "FISTA with all"}])
 def test_no_array_is_allocated_after_the_first_iteration(name, traced):
     solver = large(name)
@@ -199,7 +200,8 @@ def test_no_array_is_allocated_after_the_first_iteration(name, traced):
     assert tracemalloc.get_traced_memory()[1] - before < 0.5 * VOLUME
 
 
-# Volumes beyond the data as the docstrings state them, for an operator on one space and a gradient in one dimension.
+# Volumes beyond the data as the docstrings state them, for an operator on one space and a gradient in
+# one dimension.
 STATED = {
     "PDHG": 4 + 2 * 2,
     "CondatVu": 4 + 2 + 2 * 1,

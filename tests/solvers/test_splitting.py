@@ -197,5 +197,5 @@ def test_what_does_not_fit_is_refused():
     solver = solvers.ADMM(
         oa.Identity(large), regularizer=fn.GroupL1(G.range) @ G, exact=True, iterations=1
     )
-    with pytest.raises(NotSupportedError, match="no exact inverse of .*leave exact=True out"):
+    with pytest.raises(NotSupportedError, match=r"no exact inverse of .*leave exact=True out"):
         solver(large.ones())
