@@ -9,7 +9,7 @@ import numpy as np
 from opalg.arrays import Array, as_numpy, move
 from opalg.errors import ArgumentError, NonFiniteError
 
-__all__ = ["gaussian", "poisson"]
+__all__ = ["beam_hardening", "gaussian", "poisson", "rings"]
 
 Seed = int | np.random.Generator | None
 
@@ -18,7 +18,7 @@ _ZERO_COUNT = 0.5
 _MOST_PHOTONS = 1e15  # beyond, counts are no longer exact in float64 and noise is below rounding
 
 
-def poisson(projections: Array, photons: Any, seed: Seed = None) -> Array:
+def poisson(projections: Array, photons: Any, seed: Seed = None, electronic: float = 0.0) -> Array:
     """Line integrals as measured with a finite number of photons.
 
     The count of a pixel is Poisson distributed with mean ``photons * exp(-projection)`` (Beer-Lambert);
@@ -33,6 +33,8 @@ def poisson(projections: Array, photons: Any, seed: Seed = None) -> Array:
         Mean number of photons that a pixel receives without an object; an array broadcasts.
     seed : int or numpy.random.Generator, optional
         The same seed gives the same noise in every array library.
+    electronic : float, default 0.0
+        Standard deviation of the normal noise that reading the detector adds to the count, in photons.
 
     Returns
     -------
@@ -68,7 +70,13 @@ def poisson(projections: Array, photons: Any, seed: Seed = None) -> Array:
             f"the mean count reaches {mean.max():.3g}; are the projections line integrals "
             f"(values from {values.min():.3g} to {values.max():.3g}) and photons per pixel?"
         )
-    counts = np.maximum(np.random.default_rng(seed).poisson(mean), _ZERO_COUNT)
+    if not (np.isfinite(electronic) and electronic >= 0):
+        raise ArgumentError(f"electronic must be finite and at least zero, got {electronic!r}")
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(mean).astype(float)
+    if electronic:
+        counts += electronic * rng.standard_normal(counts.shape)
+    counts = np.maximum(counts, _ZERO_COUNT)
     return _like(-np.log(counts / flux), projections)
 
 
@@ -98,6 +106,86 @@ def gaussian(projections: Array, sigma: Any, seed: Seed = None) -> Array:
         raise ArgumentError(f"sigma must be finite and at least zero, got {sigma!r:.60}")
     noise = np.random.default_rng(seed).standard_normal(values.shape)
     return _like(values + deviation * noise, projections)
+
+
+def rings(projections: Array, sigma: float, seed: Seed = None) -> Array:
+    """Projections of a detector whose pixels respond unequally: the same error of a pixel in all views.
+
+    Parameters
+    ----------
+    projections : array, shape (views, u) or (views, v, u), with batch axes in front for all alike
+    sigma : float
+        Standard deviation of the errors, in the unit of the projections (the logarithm of a gain).
+    seed : int or numpy.random.Generator, optional
+
+    Returns
+    -------
+    array
+        Like ``projections``; reconstructions of it have rings.
+
+    Examples
+    --------
+    >>> y = rings(np.zeros((3, 4)), sigma=0.01, seed=0)
+    >>> bool((y[0] == y[2]).all()), bool((y[0, :3] != y[0, 1:]).all())
+    (True, True)
+    """
+    values = _finite(projections)
+    if values.ndim < 2:
+        raise ArgumentError(f"projections need a view axis, got shape {values.shape}")
+    if not (np.isfinite(sigma) and sigma >= 0):
+        raise ArgumentError(f"sigma must be finite and at least zero, got {sigma!r}")
+    # Without knowing which axes are batch: (views, u) in 2D, (views, v, u) from three axes on.
+    detector = values.shape[-1:] if values.ndim == 2 else values.shape[-2:]
+    return _like(
+        values + sigma * np.random.default_rng(seed).standard_normal(detector), projections
+    )
+
+
+def beam_hardening(projections: Array, spectrum: Any, attenuation: Any) -> Array:
+    """What a polychromatic beam measures of an object of one material.
+
+    Parameters
+    ----------
+    projections : array
+        Line integrals of the object at the energy where the relative attenuation is 1.
+    spectrum : array, shape (energies,)
+        Number of photons, or of detected energy, in each bin; any scale.
+    attenuation : array, shape (energies,)
+        The material's attenuation in each bin, relative to that of the line integrals.
+
+    Returns
+    -------
+    array
+        Like ``projections``: ``-log(sum(s * exp(-a * p)) / sum(s))``. Less than ``p`` times the mean
+        attenuation, the more so the longer the way: reconstructions are darker in the middle.
+
+    Raises
+    ------
+    ArgumentError
+        If the arrays do not fit, or hold negative numbers.
+
+    Examples
+    --------
+    >>> beam_hardening(np.array([0.0, 1.0, 4.0]), [1.0, 1.0], [1.5, 0.5]).round(3).tolist()
+    [0.0, 0.88, 2.675]
+    """
+    values = _finite(projections)
+    photons, factors = (np.asarray(a, float) for a in (spectrum, attenuation))
+    if photons.ndim != 1 or photons.shape != factors.shape or photons.size == 0:
+        raise ArgumentError(
+            f"spectrum and attenuation must be lists of equal length, got shapes {photons.shape} and "
+            f"{factors.shape}"
+        )
+    usable = np.isfinite(photons).all() and np.isfinite(factors).all()
+    if not usable or photons.min() < 0 or photons.sum() == 0 or factors.min() < 0:
+        raise ArgumentError(
+            "spectrum and attenuation must be finite and not negative, and not all zero"
+        )
+    passed = np.zeros(values.shape)
+    least = factors.min()  # taken out of the exponent, so that nothing vanishes
+    for share, factor in zip(photons / photons.sum(), factors, strict=True):
+        passed += share * np.exp(-(factor - least) * values)
+    return _like(least * values - np.log(passed), projections)
 
 
 def _finite(projections: Array) -> np.ndarray[Any, Any]:

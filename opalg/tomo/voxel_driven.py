@@ -48,8 +48,8 @@ class VoxelBackProjection(LinearOperator):
 
     Notes
     -----
-    The transpose of this operator, which gradients need, is exact too, but computed by NumPy and slow: some two
-    hundred times a projection (27 s against 0.14 s for 90 views of 192^2 and 128^3 voxels).
+    The transpose of this operator, which gradients need, is exact too, but computed by NumPy and slow:
+    some two hundred times a projection (27 s against 0.14 s for 90 views of 192^2 and 128^3 voxels).
 
     Examples
     --------

@@ -84,7 +84,40 @@ def test_real_vial(tmp_path, shared_data):
     assert np.corrcoef(core["fbp"], core["sirt"])[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("script", ["demo.py", "real_tooth.py", "real_vial.py"])
+def test_real_walnut(tmp_path, shared_data):
+    file = shared_data / "walnut_binned" / "walnut_binned.npz"
+    text = run("real_walnut.py", file, "--output", tmp_path, "--iterations", 8, "--size", 64)
+    assert "ConeBeam with 60 views of 128 x 128 pixels" in text
+    assert (tmp_path / "walnut.png").stat().st_size > 20_000
+    fdk, cgls = (tifffile.imread(tmp_path / f"{name}.tiff") for name in ("fdk", "cgls"))
+    assert np.corrcoef(fdk.ravel(), cgls.ravel())[0, 1] > 0.95
+    # The nut, in mm^3: what is denser than half a kernel.
+    assert (cgls > 0.022).sum() * 0.6**3 == pytest.approx((fdk > 0.022).sum() * 0.6**3, rel=0.1)
+
+
+def test_real_neutron(tmp_path, shared_data):
+    file = shared_data / "neutron" / "sinogram_360_neutron_image.tif"
+    sizes = ("--size", 200, "--iterations", 20)
+    text = run("real_neutron.py", file, "--output", tmp_path, *sizes)
+    assert "459 views of 503 columns, rotation axis at column 24" in text
+    assert (tmp_path / "slices.png").stat().st_size > 20_000
+    with np.load(tmp_path / "slices.npz") as images:
+        assert np.corrcoef(images["FBP"].ravel(), images["SIRT"].ravel())[0, 1] > 0.9
+
+
+def test_real_htc(tmp_path, shared_data):
+    file = shared_data / "htc2022" / "htc2022_tc_full.mat"
+    sizes = ("--size", 128, "--iterations", 30, "--degrees", 90)
+    text = run("real_htc.py", file, "--output", tmp_path, *sizes)
+    assert "181 views of 560 pixels, 90.0 degrees" in text
+    residuals = [float(line.split("residual ")[1].split(",")[0]) for line in text.splitlines()[1:4]]
+    assert residuals[1] < 0.1
+    assert residuals[2] < 0.1
+    with np.load(tmp_path / "images.npz") as images:
+        assert images["SIRT"].min() == 0.0
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
 def test_help(script):
     assert "--output" in run(script, "--help")
 

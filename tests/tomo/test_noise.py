@@ -3,6 +3,7 @@ import pytest
 
 from opalg import tomo
 from opalg.errors import ArgumentError, NonFiniteError
+from opalg.tomo import noise
 
 SHAPE = (200, 500)
 
@@ -72,3 +73,40 @@ def test_gaussian():
 def test_errors_say_what_is_wrong(build, error, words):
     with pytest.raises(error, match=words):
         build()
+
+
+def test_electronic_noise_adds_its_variance():
+    y = np.full(200_000, 2.0)
+    mean = 1e4 * np.exp(-2.0)
+    found = noise.poisson(y, 1e4, seed=0, electronic=40.0)
+    counts = 1e4 * np.exp(-found)
+    assert counts.var() == pytest.approx(mean + 40.0**2, rel=0.02)
+    np.testing.assert_array_equal(
+        noise.poisson(y, 1e4, seed=0, electronic=0.0), noise.poisson(y, 1e4, seed=0)
+    )
+    with pytest.raises(ArgumentError, match="electronic"):
+        noise.poisson(y, 1e4, electronic=-1.0)
+
+
+def test_rings_are_one_error_per_pixel():
+    y = np.random.default_rng(0).random((2, 5, 300, 200), dtype="float32")
+    error = noise.rings(y, 0.1, seed=1) - y
+    assert error.dtype == np.float32
+    np.testing.assert_allclose(error, np.broadcast_to(error[0, 0], error.shape), atol=1e-6)
+    assert error[0, 0].std() == pytest.approx(0.1, rel=0.02)
+    flat = noise.rings(np.zeros((7, 50)), 0.1, seed=1)
+    assert (flat == flat[0]).all()
+    with pytest.raises(ArgumentError, match="view axis"):
+        noise.rings(np.zeros(4), 0.1)
+
+
+def test_beam_hardening_is_the_logarithm_of_what_passes():
+    p = np.linspace(0, 60, 13)
+    s, a = np.array([1.0, 3.0, 2.0]), np.array([2.0, 1.0, 0.4])
+    expected = -np.log((s[:, None] * np.exp(-a[:, None] * p)).sum(axis=0) / s.sum())
+    np.testing.assert_allclose(noise.beam_hardening(p, s, a), expected, rtol=1e-12)
+    np.testing.assert_allclose(noise.beam_hardening(p, [5.0], [1.0]), p)
+    assert np.isfinite(noise.beam_hardening(np.array([1e4]), s, a)).all()
+    for wrong in (([1.0], [1.0, 2.0]), ([-1.0], [1.0]), ([0.0], [1.0]), ([np.nan], [1.0])):
+        with pytest.raises(ArgumentError, match="spectrum and attenuation"):
+            noise.beam_hardening(p, *wrong)
