@@ -20,10 +20,10 @@ void backproject_lines(const RayProblem& problem, const PixelTable& pixels, cons
     const std::int64_t stride = rows + 2 * kMargin, chunks = divide_up(rows, together);
     Buffer<T> values(std::size_t(std::int64_t(views.size()) * detectors * stride));
     std::vector<Buffer<T>> scratch(std::size_t(team.size()));
+    reserve_each(scratch, std::size_t(together * detectors));
     team.run(std::int64_t(views.size()), [&](std::int64_t item, int thread) {
         const ColumnView& view = views[std::size_t(item)];
-        Buffer<T>& scaled = scratch[std::size_t(thread)];
-        scaled.reserve(std::size_t(together * detectors));
+        const Buffer<T>& scaled = scratch[std::size_t(thread)];
         T* target = values.data() + item * detectors * stride;
         for (std::int64_t u = 0; u < detectors; ++u) {
             std::fill(target + u * stride, target + u * stride + kMargin, T(0));
@@ -52,12 +52,11 @@ void backproject_lines(const RayProblem& problem, const PixelTable& pixels, cons
         const int a = along_x ? 0 : 1, c = 1 - a;
         const std::int64_t count = problem.size[a], across = problem.size[c], plane = (across + 2) * line;
         constexpr std::int64_t slab = 8;
+        reserve_each(scratch, std::size_t(slab * plane));
 
         team.run(divide_up(count, slab), [&](std::int64_t item, int thread) {
             const std::int64_t first = item * slab, depth = std::min(slab, count - first);
-            Buffer<T>& memory = scratch[std::size_t(thread)];
-            memory.reserve(std::size_t(slab * plane));
-            T* lines = memory.data();
+            T* lines = scratch[std::size_t(thread)].data();
             std::fill(lines, lines + depth * plane, T(0));
             for (const std::int64_t k : along) {
                 if (team.stopped(thread)) return;

@@ -68,12 +68,12 @@ void backproject_rays(const RayProblem& problem, const PixelTable& pixels, const
         const Cells<T> cells(problem, roles);
         const std::int64_t count = problem.size[roles.a], plane_bytes = cells.plane_elements() * std::int64_t(sizeof(T));
         const std::int64_t slab = std::max<std::int64_t>(1, std::min<std::int64_t>(kRayPlanes, cache / plane_bytes));
+        reserve_each(scratch, std::size_t(slab * cells.plane_elements()));
 
         team.run(divide_up(count, slab), [&](std::int64_t item, int thread) {
             const std::int64_t first = item * slab;
             const int depth = int(std::min(slab, count - first));
-            Buffer<T>& memory = scratch[std::size_t(thread)];
-            memory.reserve(std::size_t(slab * cells.plane_elements()));
+            const Buffer<T>& memory = scratch[std::size_t(thread)];
             std::fill(memory.data(), memory.data() + depth * cells.plane_elements(), T(0));
             for (const std::int64_t k : along) {
                 if (team.stopped(thread)) return;

@@ -188,7 +188,7 @@ void look_at_pixels(const RayProblem& problem, const std::vector<std::int64_t>& 
 template <class T>
 void backproject_voxels(const RayProblem& problem, const Kernels<T>& kernels, const T* projections, int power, T* volumes,
                         Team& team) {
-    std::fill(volumes, volumes + problem.batch * problem.volume_size(), T(0));
+    fill_with_zeros(volumes, problem.batch * problem.volume_size(), team);
     if (problem.projection_size() == 0 || problem.volume_size() == 0) return;
     std::vector<std::int64_t> columns, others;
     for (std::int64_t view = 0; view < problem.views; ++view)

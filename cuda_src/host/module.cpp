@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "ledger.h"
 #include "problem.h"
 #include "ray_problem.h"
 #include "team.h"
@@ -61,6 +62,41 @@ template <class P, class Work> static void run(const P& problem, int threads, bo
         }
     }
     if (raised) throw nb::python_error();
+}
+
+// Bytes of scratch memory that the same work would take.
+template <class P, class Work> static std::int64_t rehearse(const P& problem, int threads, const Work& work) {
+    nb::gil_scoped_release release;
+    Rehearsal rehearsal;
+    Team team(useful_threads(problem, threads), nullptr);
+    work(team);
+    return rehearsal.ledger().peak();
+}
+
+template <class T> static std::int64_t scratch_of(const Problem& problem, const std::string& call, int threads) {
+    const Kernels<T>& kernels = active_kernels<T>();
+    T* const none = nullptr;
+    return rehearse(problem, threads, [&](Team& team) {
+        if (call == "project") project(problem, kernels, none, none, team);
+        else if (call == "backproject") backproject(problem, kernels, none, none, team);
+        else throw std::invalid_argument("no such call");
+    });
+}
+
+template <class T> static std::int64_t scratch_of(const RayProblem& problem, const std::string& call, int threads) {
+    const Kernels<T>& kernels = active_kernels<T>();
+    T* const none = nullptr;
+    return rehearse(problem, threads, [&](Team& team) {
+        if (call == "project") project(problem, kernels, none, none, team);
+        else if (call == "backproject") backproject(problem, kernels, none, none, team);
+        else if (call == "backproject_voxels") backproject_voxels(problem, kernels, none, 0, none, team);
+        else throw std::invalid_argument("no such call");
+    });
+}
+
+template <class P>
+static std::int64_t scratch_of(const P& problem, const std::string& call, bool is_double, int threads) {
+    return is_double ? scratch_of<double>(problem, call, threads) : scratch_of<float>(problem, call, threads);
 }
 
 template <class T> static void bind(nb::module_& m) {
@@ -169,6 +205,37 @@ template <class T> static void bind_voxels(nb::module_& m) {
         nb::arg("interruptible"));
 }
 
+static void bind_scratch(nb::module_& m) {
+    m.def(
+        "scratch",
+        [](Matrix<const double> rays, Vector<const double> lengths, Shape volume, Detector detector, double first_slice,
+           double slice_step, std::int64_t batch, const std::string& call, bool is_double, int threads) {
+            const auto [nz, ny, nx] = volume;
+            const auto [rows, detectors] = detector;
+            const Problem problem =
+                make_problem(rays, lengths, volume, detector, first_slice, slice_step, batch,
+                             std::size_t(batch * nz * ny * nx), std::size_t(batch * rows * detectors) * rays.shape(0));
+            return scratch_of(problem, call, is_double, threads);
+        },
+        nb::arg("rays"), nb::arg("lengths"), nb::arg("volume_shape"), nb::arg("detector_shape"),
+        nb::arg("first_slice"), nb::arg("slice_step"), nb::arg("batch"), nb::arg("call"), nb::arg("is_double"),
+        nb::arg("threads"));
+    m.def(
+        "scratch",
+        [](RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume, Detector detector,
+           std::int64_t batch, const std::string& call, bool is_double, int threads) {
+            const auto [nz, ny, nx] = volume;
+            const auto [rows, detectors] = detector;
+            const RayProblem problem =
+                make_problem(rays, spacing, volume, detector, batch, std::size_t(batch * nz * ny * nx),
+                             std::size_t(batch * rows * detectors) * rays.sources.shape(0));
+            return scratch_of(problem, call, is_double, threads);
+        },
+        nb::arg("rays"), nb::arg("spacing"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("batch"),
+        nb::arg("call"), nb::arg("is_double"), nb::arg("threads"));
+    m.def("take_scratch_peak", [] { return Ledger::of_process().take_peak(); });
+}
+
 NB_MODULE(_cpu, m) {
     m.doc() = "Projectors on the CPU; use opalg.engines.cpu.";
     bind<float>(m);
@@ -182,6 +249,7 @@ NB_MODULE(_cpu, m) {
     bind_rays<double>(m);
     bind_voxels<float>(m);
     bind_voxels<double>(m);
+    bind_scratch(m);
     m.def("instruction_sets", [] {
         std::vector<std::tuple<std::string, std::string>> sets;
         for (const InstructionSet& set : available_instruction_sets()) sets.emplace_back(set.name, set.description);

@@ -68,7 +68,10 @@ void pack_image(const Group<T>& group, const Kernels<T>& kernels, std::int64_t n
         }
     });
     const std::int64_t planes = transposed ? nx : ny;
-    for (std::int64_t plane = 0; plane < planes; ++plane) rows.clear_margins(plane);
+    team.run(divide_up(planes, together), [&](std::int64_t item, int) {
+        for (std::int64_t plane = item * together; plane < std::min(planes, (item + 1) * together); ++plane)
+            rows.clear_margins(plane);
+    });
 }
 
 template <class T>

@@ -53,10 +53,10 @@ void project_lines(const RayProblem& problem, const PixelTable& pixels, const st
     const std::int64_t padded = round_up(problem.rows, kernels.lanes), chunks = divide_up(problem.detectors, columns);
     std::vector<Buffer<T>> scratch;
     for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(columns * (padded + 1)));
-    for (const ColumnView& view : views) {
-        T* first = projections + problem.row_offset(view.view(), 0);
+    team.run(std::int64_t(views.size()), [&](std::int64_t item, int) {
+        T* first = projections + problem.row_offset(views[std::size_t(item)].view(), 0);
         std::fill(first, first + problem.rows * problem.detectors, T(0));
-    }
+    });
     const T ones = 1;
     Buffer<T> memory;
     for (const bool along_x : {false, true}) {

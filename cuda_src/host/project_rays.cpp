@@ -47,10 +47,10 @@ void project_rays(const RayProblem& problem, const PixelTable& pixels, const std
     const std::int64_t chunks = divide_up(problem.rows, chunk);
     std::vector<Buffer<T>> scratch;
     for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t((chunk + 1) * padded));
-    for (const std::int64_t view : views) {
-        T* first = projections + problem.row_offset(view, 0);
+    team.run(std::int64_t(views.size()), [&](std::int64_t item, int) {
+        T* first = projections + problem.row_offset(views[std::size_t(item)], 0);
         std::fill(first, first + problem.rows * problem.detectors, T(0));
-    }
+    });
 
     Buffer<T> memory;
     for (const int axis : {1, 0, 2}) {

@@ -38,7 +38,7 @@ void project(const RayProblem& problem, const Kernels<T>& kernels, const T* volu
 
 template <class T>
 void backproject(const RayProblem& problem, const Kernels<T>& kernels, const T* projections, T* volumes, Team& team) {
-    std::fill(volumes, volumes + problem.batch * problem.volume_size(), T(0));
+    fill_with_zeros(volumes, problem.batch * problem.volume_size(), team);
     const PixelTable pixels(problem);
     const Ways ways(problem, pixels);
     for (std::int64_t image = 0; image < problem.batch; ++image) {

@@ -7,7 +7,7 @@ namespace opalg {
 
 PixelTable::PixelTable(const RayProblem& problem)
     : problem_(problem), stride_(problem.detectors + kRayPadding),
-      memory_(std::size_t(std::max<std::int64_t>(1, problem.views * 3 * stride_))) {
+      memory_(std::size_t(std::max<std::int64_t>(1, problem.views * 3 * stride_)), true) {
     std::vector<double> cosine, sine;
     if (problem.arc_centres) {
         for (std::int64_t u = 0; u < problem.detectors; ++u) {

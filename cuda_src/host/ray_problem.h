@@ -38,7 +38,7 @@ public:
 private:
     const RayProblem& problem_;
     std::int64_t stride_;
-    Buffer<double> memory_;
+    Buffer<double> memory_;  // made in a Rehearsal too, which looks at the pixels
 };
 
 // Whether some rays of a view may run mainly along an axis; never false by mistake.

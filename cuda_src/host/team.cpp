@@ -2,6 +2,8 @@
 
 #include <system_error>
 
+#include "ledger.h"
+
 namespace opalg {
 
 constexpr std::chrono::milliseconds kPollInterval(50);
@@ -18,6 +20,10 @@ template <class Condition> static bool look_out_for(const Condition& condition) 
 }
 
 Team::Team(int threads, std::function<bool()> interrupted) : interrupted_(std::move(interrupted)) {
+    if (Rehearsal::current()) {
+        rehearsed_ = threads > 1 ? threads : 1;
+        return;
+    }
     try {
         for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
     } catch (const std::system_error&) {
@@ -35,7 +41,7 @@ Team::~Team() {
 }
 
 void Team::run(std::int64_t count, const std::function<void(std::int64_t, int)>& body) {
-    if (count <= 0) return;
+    if (count <= 0 || rehearsed_) return;
     {
         std::lock_guard<std::mutex> lock(mutex_);
         body_ = &body;

@@ -4,6 +4,7 @@
 // safe, and no second thread runtime meets the one of a deep-learning library. Items are handed out by a counter.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -23,13 +24,13 @@ struct Cancelled : std::exception {
 
 class Team {
 public:
-    // `interrupted`, if any, is asked by the calling thread about every 50 ms.
+    // `interrupted`, if any, is asked by the calling thread about every 50 ms. During a Rehearsal no thread is started.
     Team(int threads, std::function<bool()> interrupted);
     ~Team();
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
 
-    int size() const { return int(workers_.size()) + 1; }
+    int size() const { return rehearsed_ ? rehearsed_ : int(workers_.size()) + 1; }
 
     // body(item, thread) for every item in [0, count), in any order, thread in [0, size()). Returns when all are done;
     // throws what a body threw first, or Cancelled.
@@ -46,6 +47,7 @@ private:
     void share(int thread);
     void poll();
 
+    int rehearsed_ = 0;  // how many threads there would be
     std::function<bool()> interrupted_;
     std::chrono::steady_clock::time_point last_poll_ = std::chrono::steady_clock::now();
     std::atomic<bool> stop_{false};
@@ -62,5 +64,12 @@ private:
     std::exception_ptr error_;
     std::vector<std::thread> workers_;
 };
+
+template <class T> void fill_with_zeros(T* target, std::int64_t count, Team& team) {
+    constexpr std::int64_t piece = 1 << 18;
+    team.run((count + piece - 1) / piece, [&](std::int64_t item, int) {
+        std::fill(target + item * piece, target + std::min(count, (item + 1) * piece), T(0));
+    });
+}
 
 }  // namespace opalg

@@ -11,6 +11,7 @@ import threading
 from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 
 from opalg.engines.divergent import DivergentPlan
 from opalg.engines.parallel import ParallelPlan
@@ -25,7 +26,9 @@ __all__ = [
     "get_num_threads",
     "instruction_sets",
     "project",
+    "scratch_bytes",
     "set_num_threads",
+    "take_scratch_peak",
 ]
 
 _MOST_THREADS = 1024
@@ -63,8 +66,8 @@ def project(
 
     Notes
     -----
-    Besides its arguments a call uses memory for one padded copy of a slice; of as many slices as
-    the processor has lanes (`active_instruction_set`) if there are several to do at once.
+    Besides its arguments a call uses memory of its own, such as a padded copy of the volume:
+    `scratch_bytes`.
     """
     _run("project", plan, x, plan.volume_shape, out, plan.projection_shape, threads)
 
@@ -175,6 +178,50 @@ def backproject_voxels(
          2 if weight == "magnification" else 0)  # fmt: skip
 
 
+def scratch_bytes(
+    call: str,
+    plan: ParallelPlan | DivergentPlan,
+    dtype: npt.DTypeLike = np.float32,
+    *,
+    batch: int = 1,
+    threads: int | None = None,
+) -> int:
+    """Tell what memory of its own a call will use at most, besides its arguments, in bytes.
+
+    The engine goes through the call without doing it: it makes no buffers, and no arrays are needed.
+
+    Parameters
+    ----------
+    call
+        ``"project"``, ``"backproject"`` or ``"backproject_voxels"``.
+    plan
+        The geometry.
+    dtype
+        float32 or float64.
+    batch
+        How many volumes or projections at once.
+    threads
+        As of the call.
+
+    Examples
+    --------
+    >>> plan = ParallelPlan((200, 300), (3,), [[0.5, 0, 1, 0, 0, 1]], [2.0])
+    >>> 1.0 < scratch_bytes("project", plan) / (4 * 200 * 300) < 1.3  # a copy of the image
+    True
+    """
+    if call == "backproject_voxels":
+        plan = plan if isinstance(plan, DivergentPlan) else plan.as_rays()
+    count = get_num_threads() if threads is None else _thread_count(threads)
+    active_instruction_set()
+    is_double = np.dtype(dtype) == np.float64
+    return int(_extension().scratch(*_arguments(plan), batch, call, is_double, count))
+
+
+def take_scratch_peak() -> int:
+    """Tell the most bytes of scratch memory held at a time, by all calls, since this was last asked."""
+    return int(_extension().take_scratch_peak())
+
+
 def set_num_threads(threads: int | None) -> None:
     """Set how many threads calls use that do not say; None returns to the default.
 
@@ -255,21 +302,25 @@ def _run(
         count,
         threading.current_thread() is threading.main_thread(),
     )
+    rays = isinstance(plan, DivergentPlan) and not name.endswith("_voxels")
+    call = getattr(_extension(), f"{name}_rays" if rays else name)
+    call(*_arguments(plan), *options, *arguments)
+
+
+def _arguments(plan: ParallelPlan | DivergentPlan) -> tuple[object, ...]:
+    """The geometry as the extension takes it."""
     if isinstance(plan, DivergentPlan):
-        call = name if name.endswith("_voxels") else f"{name}_rays"
-        getattr(_extension(), call)(*_ray_arguments(plan), *options, *arguments)
-        return
+        return _ray_arguments(plan)
     first, step = plan.rows or (0.0, 1.0)
     nz = plan.volume_shape[0] if plan.rows else 1
     nv = plan.detector_shape[0] if plan.rows else 1
-    getattr(_extension(), name)(
+    return (
         np.ascontiguousarray(plan.rays),
         np.ascontiguousarray(plan.lengths),
         (nz, *plan.volume_shape[-2:]),
         (nv, plan.detector_shape[-1]),
         first,
         step,
-        *arguments,
     )
 
 
