@@ -324,20 +324,21 @@ def nonuniform_fourier_transform() -> Instances:
         yield "single", oa.NonuniformFourierTransform(COMPLEX_SINGLE, array(5, 2))
 
 
-def projector(dtype: str, shape: tuple[int, ...] = (5, 6)) -> tomo.XrayTransform:
-    return tomo.XrayTransform(
-        oa.Grid(shape, 0.5, dtype), tomo.ParallelBeam(angles=4, detector=7, pitch=0.6)
-    )
+def projector(
+    dtype: str, shape: tuple[int, ...] = (5, 6), model: str = "joseph"
+) -> tomo.XrayTransform:
+    geometry = tomo.ParallelBeam(angles=4, detector=7, pitch=0.6)
+    return tomo.XrayTransform(oa.Grid(shape, 0.5, dtype), geometry, model)
 
 
-def fan_projector(dtype: str, curved: bool) -> tomo.XrayTransform:
+def fan_projector(dtype: str, curved: bool, model: str = "joseph") -> tomo.XrayTransform:
     geometry = tomo.FanBeam(4, detector=7, pitch=0.6, sod=6.0, sdd=9.0, curved=curved)
-    return tomo.XrayTransform(oa.Grid((5, 6), 0.5, dtype), geometry)
+    return tomo.XrayTransform(oa.Grid((5, 6), 0.5, dtype), geometry, model)
 
 
-def cone_projector(dtype: str, curved: bool) -> tomo.XrayTransform:
+def cone_projector(dtype: str, curved: bool, model: str = "joseph") -> tomo.XrayTransform:
     geometry = tomo.ConeBeam(3, detector=(4, 5), pitch=0.9, sod=6.0, sdd=9.0, curved=curved)
-    return tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5, dtype), geometry)
+    return tomo.XrayTransform(oa.Grid((3, 4, 5), 0.5, dtype), geometry, model)
 
 
 @instances("XrayTransform")
@@ -349,6 +350,10 @@ def xray_transform() -> Instances:
     fan, cone = (make("float32", False) for make in (fan_projector, cone_projector))
     yield "free fan", tomo.XrayTransform(fan.domain, tomo.rotate("z", 0.2) * fan.geometry)
     yield "free cone", tomo.XrayTransform(cone.domain, tomo.rotate("x", 0.2) * cone.geometry)
+    for model in ("siddon",):
+        yield f"{model}, parallel", projector("float64", model=model)
+        yield f"{model}, fan, single", fan_projector("float32", True, model)
+        yield f"{model}, cone", cone_projector("float64", False, model)
 
 
 @instances("FBP")

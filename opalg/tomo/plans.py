@@ -22,12 +22,12 @@ Plan = ParallelPlan | DivergentPlan
 
 
 @singledispatch
-def make_plan(geometry: Geometry, grid: Grid) -> Plan:
-    """What the engine needs to project ``grid`` in ``geometry``."""
-    return general_plan(geometry, grid)
+def make_plan(geometry: Geometry, grid: Grid, model: str = "joseph") -> Plan:
+    """What the engine needs to project ``grid`` in ``geometry`` by a model (see `DivergentPlan`)."""
+    return general_plan(geometry, grid, model)
 
 
-def general_plan(geometry: Geometry, grid: Grid) -> DivergentPlan:
+def general_plan(geometry: Geometry, grid: Grid, model: str = "joseph") -> DivergentPlan:
     """Source and detector of every view in index coordinates, which any geometry has."""
     spacing = np.array(grid.spacing[::-1])
     first_cell = np.array([axis[0] for axis in reversed(grid.coordinates)])
@@ -46,13 +46,14 @@ def general_plan(geometry: Geometry, grid: Grid) -> DivergentPlan:
         index.parallel,
         index.arc_centres,
         index.arc_step,
+        model,
     )
 
 
 @make_plan.register
-def _(geometry: ParallelBeam, grid: Grid) -> Plan:
-    if not geometry.regular:
-        return general_plan(geometry, grid)
+def _(geometry: ParallelBeam, grid: Grid, model: str = "joseph") -> Plan:
+    if not geometry.regular or model != "joseph":
+        return general_plan(geometry, grid, model)
     spacing = np.array(grid.spacing[:-3:-1])  # (x, y)
     first_cell = np.array([axis[0] for axis in grid.coordinates[:-3:-1]])
     u = geometry.detector_coordinates[-1]
