@@ -5,6 +5,7 @@ from opalg.solvers.asd_pocs import ASDPOCS
 from opalg.solvers.bidiagonal import LSMR, LSQR
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.comparison import compare
+from opalg.solvers.gauss_newton import GaussNewton, LevenbergMarquardt
 from opalg.solvers.gmres import ABGMRES, BAGMRES
 from opalg.solvers.hybrid import HybridLSQR
 from opalg.solvers.krylov import CG, CGLS
@@ -16,6 +17,7 @@ from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
 from opalg.solvers.smooth import GradientDescent, Nesterov
 from opalg.solvers.solver import Result, Solver
 from opalg.solvers.spdhg import SPDHG
+from opalg.solvers.spectra import Spectrum, lanczos, power_method, singular_values
 from opalg.solvers.splitting import DouglasRachford
 from opalg.solvers.state import State
 from opalg.solvers.stationary import SIRT, Landweber
@@ -52,6 +54,9 @@ __all__ = [
     "Nesterov",
     "NonlinearCG",
     "LBFGS",
+    # Operators that are not linear
+    "GaussNewton",
+    "LevenbergMarquardt",
     # Statistical
     "MLEM",
     "OSEM",
@@ -80,6 +85,11 @@ __all__ = [
     "PnPADMM",
     "PnPProximalGradient",
     "RED",
+    # Singular values and eigenvalues
+    "power_method",
+    "lanczos",
+    "singular_values",
+    "Spectrum",
     # The protocol
     "Result",
     "Solver",

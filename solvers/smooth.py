@@ -13,6 +13,7 @@ from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
 from opalg.functionals import Term
 from opalg.functionals.functional import positive
 from opalg.functionals.operator_norms import norm_in_spaces
+from opalg.operators import LinearOperator
 from opalg.solvers.convergence import numbers, rounding
 from opalg.solvers.line_search import armijo
 from opalg.solvers.objective import Objective, ObjectiveSolver, is_smooth, squared_norm, take_apart
@@ -21,7 +22,7 @@ from opalg.solvers.solver import Schedule
 from opalg.solvers.splits import per_sample
 from opalg.solvers.state import State
 from opalg.solvers.stationary import schedule_numbers
-from opalg.solvers.vectors import inner, length
+from opalg.solvers.vectors import inner, length, parts
 
 __all__ = ["Descent", "GradientDescent", "Nesterov"]
 
@@ -68,10 +69,9 @@ class Descent(ObjectiveSolver):
 
     def initial(self, y: Array, x: Array | None = None) -> State:
         """``x``, its image, the gradient there and what the method carries along."""
-        A, X = self.operator, self.operator.domain
-        problem = self._problem(y)
+        X, problem = self.operator.domain, self._problem(y)
         start = self.start(y, x)
-        q = A.range.zeros(like=start.x, batch=X.batch_shape(start.x)) if x is None else A(x)
+        q = self._image(start.x, x is None)
         value = numbers(problem.value(start, start.x, q))
         if not np.isfinite(value).all():
             raise ArgumentError(
@@ -84,6 +84,13 @@ class Descent(ObjectiveSolver):
         state._variables |= self._more(problem, state)
         state._kept["problem"] = (y, problem)
         return state
+
+    def _image(self, x: Array, zero: bool) -> Array:
+        """``A(x)``, for which nothing has to be done where x is zero and the operator linear."""
+        A = self.operator
+        if zero and isinstance(A, LinearOperator):
+            return A.range.zeros(like=parts(x)[0], batch=A.domain.batch_shape(x))
+        return A(x)
 
     def _more(self, problem: Objective, state: State) -> dict[str, Any]:
         """What else the state carries."""

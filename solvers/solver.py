@@ -105,13 +105,15 @@ class Solver(Declared):
     """Variables of the state that go into the history and are watched for NaN."""
     differentiable: ClassVar[bool] = True
     """Whether PyTorch may record the steps; False where a step decides by numbers that it would not see."""
+    takes_nonlinear: ClassVar[bool] = False
+    """Whether the operator need not be linear; the steps then ask for its derivative."""
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        if not isinstance(self.operator, LinearOperator):
+        if not isinstance(self.operator, Operator if self.takes_nonlinear else LinearOperator):
             raise ArgumentError(
-                f"{name} takes a linear operator first, got {type(self.operator).__name__}; "
-                "for a matrix use oa.MatrixOperator(matrix)"
+                f"{name} takes {'an' if self.takes_nonlinear else 'a linear'} operator first, got "
+                f"{type(self.operator).__name__}; {self._other_operator()}"
             )
         count = self.iterations
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
@@ -120,6 +122,11 @@ class Solver(Declared):
         self.trainable = self.operator.trainable or any(
             _is_trained(value) for field in self._fields for value in _values(getattr(self, field))
         )
+
+    def _other_operator(self) -> str:
+        if isinstance(self.operator, Operator):
+            return "GaussNewton and LevenbergMarquardt take operators that are not linear"
+        return "for a matrix use oa.MatrixOperator(matrix)"
 
     # What a solver is made of
 

@@ -30,6 +30,8 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
     "ScipyOperator": _IDENTITY,
     "from_scipy": _IDENTITY,
     "HybridLSQR": _UNRECORDED,
+    "GaussNewton": _UNRECORDED,
+    "LevenbergMarquardt": _UNRECORDED,
     "NonlinearCG": _UNRECORDED,
     "LBFGS": _UNRECORDED,
     "ASDPOCS": _UNRECORDED,
@@ -507,6 +509,12 @@ def nonlinear_cg() -> Instances:
 @instances("LBFGS")
 def lbfgs() -> Instances:
     yield "double", _smooth("LBFGS")
+
+
+@instances("GaussNewton", "LevenbergMarquardt")
+def gauss_newton() -> Instances:
+    yield "GaussNewton", _smooth("GaussNewton")
+    yield "LevenbergMarquardt", _smooth("LevenbergMarquardt")
 
 
 @instances("ISTA", "FISTA", "ProjectedGradient", "PnPProximalGradient", "RED")
