@@ -47,11 +47,16 @@ void Team::run(std::int64_t count, const std::function<void(std::int64_t, int)>&
         body_ = &body;
         count_ = count;
         next_ = 0;
-        busy_ = int(workers_.size());
+        open_ = true;
         ++round_;
     }
     started_.notify_all();
     share(0);
+    {
+        // All items are handed out. A worker that other programs kept from the processors until now is not waited for.
+        std::lock_guard<std::mutex> lock(mutex_);
+        open_ = false;
+    }
     look_out_for([this] { return busy_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     while (!finished_.wait_for(lock, kPollInterval, [this] { return busy_ == 0; })) {
@@ -73,6 +78,8 @@ void Team::work(int thread) {
         started_.wait(lock, called);
         if (closing_) return;
         seen = round_;
+        if (!open_) continue;
+        ++busy_;
         lock.unlock();
         share(thread);
         lock.lock();

@@ -58,7 +58,8 @@ private:
     std::mutex mutex_;  // guards changes of what follows
     std::condition_variable started_, finished_;
     std::atomic<std::uint64_t> round_{0};
-    std::atomic<int> busy_{0};
+    std::atomic<int> busy_{0};  // workers that entered the round
+    bool open_ = false;         // whether more may
     std::atomic<bool> closing_{false};
     bool cancelled_ = false;
     std::exception_ptr error_;
