@@ -1,31 +1,20 @@
-"""Sums of simple bodies, with sampled images and exact line integrals.
-
-Data made from a phantom do not come from the projector that reconstructs them, so errors of the
-discretisation show. Vectors have the order (x, y) or (x, y, z), angles are radians counter-clockwise,
-lengths are in the unit of the grid (mm) and values per that unit.
-"""
+"""Single bodies, from which phantoms are made: discs, boxes, balls, cylinders, cones, pyramids."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from opalg.errors import ArgumentError
-from opalg.spaces import Grid
-from opalg.tomo.frames import FloatArray
-from opalg.tomo.geometry import Geometry
+from opalg.tomo.phantom import Phantom, as_vector
 from opalg.tomo.shapes import Shape
-from opalg.values import Value
 
 __all__ = [
-    "Phantom",
     "ball",
     "box",
+    "cone",
     "cylinder",
     "disc",
     "ellipse",
@@ -33,184 +22,6 @@ __all__ = [
     "pyramid",
     "rectangle",
 ]
-
-_CHUNK = 1 << 18  # rays whose chords are computed at a time: some 50 MB of temporaries
-
-
-class Phantom(Value):
-    """A sum of bodies, each of constant value; overlapping values add.
-
-    Made by the functions of `opalg.tomo.phantoms`, such as `disc`, `box` and `shepp_logan`, and
-    from those by ``+``, ``2 * phantom``, `moved`, `rotated` and `scaled`.
-
-    Parameters
-    ----------
-    shapes : sequence of Shape
-        All of one dimension.
-
-    Examples
-    --------
-    >>> import opalg as oa
-    >>> from opalg import tomo
-    >>> body = tomo.phantoms.disc(radius=40.0, value=0.02)
-    >>> bone = tomo.phantoms.rectangle((10.0, 4.0), value=0.03, centre=(20.0, 0.0))
-    >>> phantom = body + bone.rotated(0.5)
-    >>> phantom.sample(oa.Grid((64, 64), spacing=1.5)).shape
-    (64, 64)
-    >>> y = phantom.project(tomo.ParallelBeam(angles=4, detector=65))
-    >>> round(float(y[0, 32]), 6)  # 80 mm of 0.02 / mm
-    1.6
-    """
-
-    def __init__(self, shapes: Sequence[Shape]) -> None:
-        self.shapes = tuple(shapes)
-        if len({shape.ndim for shape in self.shapes}) != 1:
-            raise ArgumentError("a phantom is made of one or more shapes of one dimension, 2 or 3")
-        self.__dict__["_arguments"] = ((self.shapes,), {})
-
-    @property
-    def ndim(self) -> int:
-        """2 or 3."""
-        return self.shapes[0].ndim
-
-    # Images and projections
-
-    def sample(self, grid: Grid, supersampling: int = 4) -> np.ndarray[Any, Any]:
-        """The phantom as an image: the mean over every cell.
-
-        Parameters
-        ----------
-        grid : Grid
-            (y, x) or (z, y, x).
-        supersampling : int, default 4
-            Points per axis at which cells that a surface may cross are evaluated. 1 gives the
-            values at the cell centres.
-
-        Returns
-        -------
-        ndarray
-            Of the shape and dtype of ``grid``.
-        """
-        if not isinstance(grid, Grid):
-            raise ArgumentError(f"a phantom is sampled on an oa.Grid, got {type(grid).__name__}")
-        self._check_dimension(grid, f"a {grid.ndim}D grid")
-        if not isinstance(supersampling, (int, np.integer)) or supersampling < 1:
-            raise ArgumentError(f"supersampling must be a positive integer, got {supersampling!r}")
-        image = np.zeros(grid.shape)
-        for shape in self.shapes:
-            _add_shape(image, shape, grid, int(supersampling))
-        return image.astype(grid.dtype)
-
-    def project(self, geometry: Geometry, dtype: npt.DTypeLike = "float32") -> np.ndarray[Any, Any]:
-        """The exact line integrals along the rays of a geometry, one at the centre of every pixel.
-
-        Parameters
-        ----------
-        geometry : Geometry
-        dtype : {"float32", "float64"}
-            They are computed in float64 and rounded once. The default fits a default `Grid`.
-
-        Returns
-        -------
-        ndarray, shape ``geometry.shape``
-        """
-        if not isinstance(geometry, Geometry):
-            raise ArgumentError(
-                f"a phantom is projected through a geometry such as tomo.ParallelBeam, got "
-                f"{type(geometry).__name__}; phantom.sample(grid) gives the image on a grid"
-            )
-        self._check_dimension(geometry, f"a {geometry.ndim}D geometry")
-        result = np.empty(geometry.shape, dtype)
-        step = max(1, _CHUNK // math.prod(geometry.detector_shape))
-        for start in range(0, geometry.num_views, step):
-            views = slice(start, start + step)
-            points, directions = geometry.rays(views)
-            total = np.zeros(result[views].shape)
-            for shape in self.shapes:
-                total += shape.value * shape.chords(points, directions)
-            result[views] = total
-        return result
-
-    def _check_dimension(self, other: Any, what: str) -> None:
-        if other.ndim != self.ndim:
-            raise ArgumentError(f"a {self.ndim}D phantom does not fit {what}")
-
-    # Algebra
-
-    def __add__(self, other: Any) -> Phantom:
-        if not isinstance(other, Phantom):
-            return NotImplemented
-        return Phantom(self.shapes + other.shapes)
-
-    def __mul__(self, factor: Any) -> Phantom:
-        if not isinstance(factor, (int, float, np.number)):
-            return NotImplemented
-        return self._mapped(np.eye(self.ndim), np.zeros(self.ndim), float(factor))
-
-    __rmul__ = __mul__
-
-    def moved(self, *shift: float) -> Phantom:
-        """The phantom moved by ``(x, y)`` or ``(x, y, z)``."""
-        return self._mapped(np.eye(self.ndim), _vector(shift, self.ndim, "the shift"))
-
-    def rotated(self, angle: float, axis: str = "z") -> Phantom:
-        """The phantom turned about the origin, counter-clockwise as seen against ``axis``.
-
-        Parameters
-        ----------
-        angle : float
-            Radians; positive angles turn x towards y about z, y towards z about x, z towards x about y.
-        axis : {"x", "y", "z"}
-            2D phantoms turn about z.
-        """
-        if axis not in ("x", "y", "z") or (self.ndim == 2 and axis != "z"):
-            raise ArgumentError(f"a {self.ndim}D phantom cannot turn about {axis!r}")
-        first, second = {"z": (0, 1), "x": (1, 2), "y": (2, 0)}[axis]
-        matrix = np.eye(self.ndim)
-        matrix[first, first] = matrix[second, second] = math.cos(angle)
-        matrix[second, first] = math.sin(angle)
-        matrix[first, second] = -math.sin(angle)
-        return self._mapped(matrix, np.zeros(self.ndim))
-
-    def scaled(self, factor: float | Sequence[float]) -> Phantom:
-        """The phantom with all lengths multiplied by a number, or by one per axis (x, y[, z])."""
-        factors = _vector(factor if np.ndim(factor) else [factor] * self.ndim, self.ndim, "factor")
-        return self._mapped(np.diag(factors), np.zeros(self.ndim))
-
-    def _mapped(self, matrix: FloatArray, shift: FloatArray, factor: float = 1.0) -> Phantom:
-        return Phantom([shape.mapped(matrix, shift, factor) for shape in self.shapes])
-
-    def __str__(self) -> str:
-        return f"Phantom of {len(self.shapes)} shapes in {self.ndim}D"
-
-
-def _add_shape(image: FloatArray, shape: Shape, grid: Grid, supersampling: int) -> None:
-    """Add the cell means of one body, in the part of the image that it can touch."""
-    spacing = np.array(grid.spacing[::-1])
-    half = shape.half_widths() + spacing
-    window, positions = [], []
-    for axis, coordinates in enumerate(reversed(grid.coordinates)):
-        low = np.searchsorted(coordinates, shape.centre[axis] - half[axis])
-        high = np.searchsorted(coordinates, shape.centre[axis] + half[axis])
-        window.append(slice(int(low), int(high)))
-        positions.append(coordinates[low:high])
-    points = np.stack(np.meshgrid(*reversed(positions), indexing="ij")[::-1], axis=-1)
-    if points.size == 0:
-        return
-    gauge = shape.gauge(points)
-    inside = (gauge <= 1).astype(float)
-    if supersampling > 1:
-        # Only these can be crossed by the surface.
-        crossed = np.abs(gauge - 1) <= shape.reach(spacing)
-        offsets = (np.arange(supersampling) + 0.5) / supersampling - 0.5
-        counts = np.zeros(int(crossed.sum()))
-        for offset in itertools.product(offsets, repeat=shape.ndim):
-            counts += shape.gauge(points[crossed] + np.array(offset) * spacing) <= 1
-        inside[crossed] = counts / supersampling**shape.ndim
-    image[tuple(reversed(window))] += shape.value * inside
-
-
-# Bodies
 
 
 def disc(radius: float, value: float = 1.0, centre: Sequence[float] = (0.0, 0.0)) -> Phantom:
@@ -245,7 +56,7 @@ def rectangle(
     angle: float = 0.0,
 ) -> Phantom:
     """A rectangle with sides ``size`` along x and y before it is turned; see `ellipse`."""
-    half = _vector(size, 2, "size") / 2
+    half = as_vector(size, 2, "size") / 2
     return _body("box", half, value, centre, angle, 2)
 
 
@@ -271,7 +82,7 @@ def box(
     angle: float = 0.0,
 ) -> Phantom:
     """A box with sides ``size`` along x, y and z, turned about its own z axis by ``angle``."""
-    half = _vector(size, 3, "size") / 2
+    half = as_vector(size, 3, "size") / 2
     return _body("box", half, value, centre, angle, 3)
 
 
@@ -283,6 +94,48 @@ def cylinder(
 ) -> Phantom:
     """A cylinder whose axis is parallel to z; `Phantom.rotated` tilts it."""
     return _body("cylinder", (radius, radius, height / 2), value, centre, 0.0, 3)
+
+
+def cone(
+    radius: float,
+    height: float,
+    value: float = 1.0,
+    centre: Sequence[float] = (0.0, 0.0, 0.0),
+    top_radius: float = 0.0,
+) -> Phantom:
+    """A cone on a disc, its axis parallel to z, its tip above; truncated if ``top_radius`` is given.
+
+    Parameters
+    ----------
+    radius : float
+        Of the base.
+    height : float
+        From the base to the tip or to the upper face.
+    value : float
+    centre : (float, float, float)
+        Half way between them.
+    top_radius : float
+        Of the upper face; less than ``radius``.
+
+    Examples
+    --------
+    >>> import math
+    >>> import opalg as oa
+    >>> from opalg import tomo
+    >>> image = tomo.phantoms.cone(20.0, 30.0).sample(oa.Grid((64, 64, 64)))
+    >>> round(float(image.sum()) / (math.pi * 20**2 * 30 / 3), 2)  # its volume
+    1.0
+    """
+    if not 0 <= top_radius < radius:
+        raise ArgumentError(
+            f"the upper radius must be less than that of the base, got {top_radius!r} and {radius!r}"
+        )
+    whole = height * radius / (radius - top_radius)  # up to where its sides meet
+    middle = (whole - height) / 2
+    body = _body("cone", (radius, radius, whole / 2), value, (0.0, 0.0, middle), 0.0, 3)
+    if top_radius:
+        body = body.cut((0.0, 0.0, 1.0), height / 2)
+    return body.moved(*as_vector(centre, 3, "centre"))
 
 
 def pyramid(
@@ -310,26 +163,14 @@ def pyramid(
     >>> round(float(image.sum()) / (40 * 40 * 30 / 3), 2)  # its volume
     1.0
     """
-    sides = _vector(base if np.ndim(base) else [base] * 2, 2, "base")
+    sides = as_vector(base if np.ndim(base) else [base] * 2, 2, "base")
     return _body("pyramid", (*(sides / 2), height / 2), value, centre, 0.0, 3)
 
 
 def _body(kind: str, half: Any, value: float, centre: Any, angle: float, ndim: int) -> Phantom:
-    extents = _vector(half, ndim, "half axes")
+    extents = as_vector(half, ndim, "half axes")
     if not (extents > 0).all():
         raise ArgumentError(f"the extents of a shape must be positive, got {tuple(half)}")
     axes = tuple(tuple(row) for row in np.diag(extents).tolist())
     shape = Shape(kind, (0.0,) * ndim, axes, value)
-    return Phantom([shape]).rotated(angle).moved(*_vector(centre, ndim, "centre"))
-
-
-def _vector(values: Any, ndim: int, what: str) -> FloatArray:
-    try:
-        found = np.array(values, float)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.shape != (ndim,):
-        raise ArgumentError(
-            f"{what} must be {ndim} numbers {'(x, y, z)'[: 3 * ndim]}), got {values!r}"
-        )
-    return found
+    return Phantom([shape]).rotated(angle).moved(*as_vector(centre, ndim, "centre"))

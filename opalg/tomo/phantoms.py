@@ -15,9 +15,9 @@ import numpy as np
 
 from opalg.errors import ArgumentError
 from opalg.tomo.bodies import (
-    Phantom,
     ball,
     box,
+    cone,
     cylinder,
     disc,
     ellipse,
@@ -25,16 +25,21 @@ from opalg.tomo.bodies import (
     pyramid,
     rectangle,
 )
+from opalg.tomo.forbild import forbild_head, forbild_head_3d
+from opalg.tomo.phantom import Phantom
 
 __all__ = [
     "Phantom",
     "ball",
     "box",
+    "cone",
     "cylinder",
     "derenzo",
     "disc",
     "ellipse",
     "ellipsoid",
+    "forbild_head",
+    "forbild_head_3d",
     "pyramid",
     "random_scene",
     "rectangle",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import opalg as oa
 from opalg import tomo
 from opalg.errors import ArgumentError, NonFiniteError
-from opalg.tomo import bodies, phantoms
+from opalg.tomo import phantom as sums
+from opalg.tomo import phantoms
 
 SHAPES = {
     "ellipse": phantoms.ellipse((3.0, 1.5), 2.0, (0.5, -1.0), 0.4),
@@ -104,7 +105,7 @@ def test_sums_and_multiples():
 def test_chunks_of_views_do_not_show(monkeypatch):
     geometry = tomo.ParallelBeam(7, detector=21, pitch=0.4)
     whole = SHAPES["ellipse"].project(geometry)
-    monkeypatch.setattr(bodies, "_CHUNK", 50)
+    monkeypatch.setattr(sums, "_CHUNK", 50)
     np.testing.assert_array_equal(SHAPES["ellipse"].project(geometry), whole)
 
 
