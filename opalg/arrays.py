@@ -23,6 +23,7 @@ __all__ = [
     "dtype_of",
     "fingerprint",
     "in_autograd",
+    "in_inference_mode",
     "is_array",
     "is_torch",
     "move",
@@ -49,6 +50,15 @@ def is_torch(x: object) -> bool:
     """Whether ``x`` is a PyTorch tensor; false without importing PyTorch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+def in_inference_mode(x: Array) -> bool:
+    """Whether tensors like ``x`` that are made now can never be used by autograd later."""
+    if not is_torch(x):
+        return False
+    import torch
+
+    return torch.is_inference_mode_enabled()
 
 
 def namespace(x: Array) -> Any:

@@ -67,9 +67,10 @@ class ASDPOCS(OSSART):
     are
     those of each sample of a batch. PyTorch does not differentiate through it.
 
-    Memory beyond the data: 5 volumes, one element of the gradient's range and 2 sinograms, the residual
-    of a subset and as many ones. Cost per iteration: two applications and two transposes, and
-    ``descents`` gradients of the image and their transposes. ``residual`` is that of the iterate.
+    Memory beyond the data: 4 volumes, one element of the gradient's range, 2 sinograms, the residual of a
+    subset, and weights as of `OSSART`. Cost per iteration: two applications and one transpose (with more
+    than 16 subsets two), and ``descents`` gradients of the image and their transposes. ``residual`` is that
+    of the iterate.
 
     References
     ----------

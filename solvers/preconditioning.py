@@ -9,6 +9,7 @@ import numpy as np
 
 from opalg.arrays import Array, as_numpy
 from opalg.functionals import Functional
+from opalg.operators import row_sums
 from opalg.solvers.splits import Entries, Split
 from opalg.solvers.vectors import parts
 from opalg.spaces import Blocks
@@ -51,8 +52,8 @@ def diagonal_steps(splits: list[Split], prox: Functional | None, y: Array) -> tu
     sums: dict[int, Any] = {}
     for i, split in enumerate(splits):
         if split.K.nonnegative:
-            rows = _real(split.K(X.ones(like=first)))
-            columns = _real(split.K.adjoint(split.K.range.ones(like=first)))
+            rows = _real(row_sums(split.K, first))
+            columns = _real(row_sums(split.K.adjoint, first))
             scale = math.sqrt(_top(rows) / max(_top(columns), 1e-30))
             if _leads(split.functional):
                 scale = _SHARE * split.functional.lipschitz * _top(rows)

@@ -9,8 +9,9 @@ import numpy as np
 
 from opalg.arrays import Array, is_array, namespace
 from opalg.errors import ArgumentError, NotSupportedError
-from opalg.operators import LinearOperator, MatrixOperator
+from opalg.operators import LinearOperator, MatrixOperator, column_weights, row_weights
 from opalg.operators.blocks import LinearBlockOperator, diagonal_of
+from opalg.operators.sums import reciprocal, remembered
 from opalg.solvers.solver import Schedule
 from opalg.solvers.state import State
 from opalg.solvers.stationary import (
@@ -18,10 +19,9 @@ from opalg.solvers.stationary import (
     Landweber,
     Stationary,
     Weights,
-    reciprocal,
     schedule_numbers,
 )
-from opalg.solvers.subsets import golden_order
+from opalg.solvers.subsets import KEPT, golden_order
 from opalg.solvers.vectors import parts
 from opalg.spaces import Blocks
 
@@ -58,9 +58,11 @@ class OSSART(SIRT):
     subsets, the smaller the relaxation the nearer to a weighted solution of least squares. At first
     it is about as many times faster than `SIRT` as there are subsets.
 
-    Memory beyond the data: 3 volumes and 2 sinograms (the data in subsets, and the weights of rows, which
-    the solver keeps), the residual of a subset and as many ones. Cost per iteration: one application and two
-    transposes, one of which for the column sums, which would fill one volume per subset.
+    Memory beyond the data: 2 volumes and 2 sinograms (the data in subsets, and the weights of rows), the
+    residual of a subset and, in the first pass, as many ones. The operator keeps the weights for all
+    solvers, those of columns too, a volume for each of up to 16 subsets; of more they are computed anew in
+    each turn, in 1 volume and the memory of a subset. Cost per iteration: one application and one transpose,
+    with more than 16 subsets two.
     ``running_residual`` gathers the residuals that the pass met: to know that of the iterate would cost
     one application more (rules that need it apply the operator).
 
@@ -93,11 +95,7 @@ class OSSART(SIRT):
         return golden_order(len(self._subsets))
 
     def _row_weights(self, like: Array) -> tuple[Array, ...]:
-        ones = self.operator.domain.ones(like=like)
-        return tuple(
-            reciprocal(subset.operator(ones), f"a row of {self.operator}")
-            for subset in self._subsets
-        )
+        return tuple(row_weights(subset.operator, like) for subset in self._subsets)
 
     def _make_weights(self, like: Array) -> Weights:
         if len(self._subsets) == 1:
@@ -106,6 +104,8 @@ class OSSART(SIRT):
 
     def _columns(self, state: State, i: int, y: Array) -> Array | None:
         A, X, like = self._subsets[i].operator, self.operator.domain, parts(y)[0]
+        if len(self._subsets) <= KEPT:
+            return column_weights(A, like)
         if not state.in_place:
             return reciprocal(A.H(A.range.ones(like=like)), f"a column of {self.operator}")
         # No buffers of the state, which have the batch axes of the data.
@@ -133,8 +133,9 @@ class SART(OSSART):
     Everything said of `OSSART` holds. Views come in an order in which consecutive ones are far apart
     (`opalg.solvers.subsets.golden_order`).
 
-    Memory beyond the data: 3 volumes and 2 sinograms, and two views. Cost per iteration: one application
-    and two transposes, view by view, which parallelises less well than whole sinograms.
+    Memory beyond the data: 3 volumes and 2 sinograms, and two views (with up to 16 views as `OSSART`). Cost
+    per iteration: one application and two transposes, view by view, which parallelises less well than whole
+    sinograms.
 
     References
     ----------
@@ -182,7 +183,7 @@ class OSSIRT(OSSART):
     subsets see the voxels evenly the two differ little.
 
     Memory beyond the data: 3 volumes and 2 sinograms (the data in subsets, the weights of rows, and one
-    volume of weights; the solver keeps the weights), and the residual of a subset. Cost per iteration:
+    volume of weights; the operator keeps the weights), and the residual of a subset. Cost per iteration:
     one application and one transpose. Residuals as for `OSSART`.
 
     References
@@ -203,12 +204,16 @@ class OSSIRT(OSSART):
     def _make_weights(self, like: Array) -> Weights:
         if len(self._subsets) == 1:
             return SIRT._make_weights(self, like)
+        question = f"weights of {len(self._subsets)} subsets"
+        columns = remembered(self.operator, question, like, lambda: self._least_weights(like))
+        return Weights(self._row_weights(like), columns)
+
+    def _least_weights(self, like: Array) -> Array:
         largest = None
         for subset in self._subsets:
             sums = subset.operator.H(subset.operator.range.ones(like=like))
             largest = sums if largest is None else _maximum(largest, sums)
-        columns = reciprocal(largest, f"a column of {self.operator}")
-        return Weights(self._row_weights(like), columns)
+        return reciprocal(largest, f"a column of {self.operator}")
 
 
 class Kaczmarz(Stationary):

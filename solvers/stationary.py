@@ -18,16 +18,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, is_array, namespace
+from opalg.arrays import Array, as_numpy, in_inference_mode, is_array
 from opalg.errors import AccuracyWarning, ArgumentError
-from opalg.operators import LinearOperator
+from opalg.operators import LinearOperator, column_weights, row_weights
 from opalg.solvers.solver import Schedule, Solver
 from opalg.solvers.state import State
 from opalg.solvers.subsets import Subset, split
-from opalg.solvers.vectors import clip, in_inference_mode, length, multiply, parts, plain
-from opalg.spaces import Blocks
+from opalg.solvers.vectors import clip, length, multiply, parts, plain
 
-__all__ = ["SIRT", "Landweber", "Stationary", "Weights", "reciprocal", "schedule_numbers"]
+__all__ = ["SIRT", "Landweber", "Stationary", "Weights", "schedule_numbers"]
 
 _SAFETY = 1.1  # on a norm that is only estimated: power sequences come within a few percent
 
@@ -322,8 +321,8 @@ class SIRT(Stationary):
     Converges, for a relaxation in (0, 2) and non-negative entries, to a minimum of ``sum(R |A(x) - y|^2)``
     (with bounds: among the x that keep them), because ``R`` and ``C`` give ``C A.H R A`` the norm 1.
 
-    Memory beyond the data: 3 volumes and 2 sinograms, one of each for the weights, which the solver
-    keeps for its next run. Cost per iteration: one application and one transpose; before the first
+    Memory beyond the data: 3 volumes and 2 sinograms, one of each for the weights, which the operator
+    keeps for all solvers. Cost per iteration: one application and one transpose; before the first
     run one more of each. ``residual`` is the plain norm of ``y - A(x)`` after the step. Starting from an
     array costs one application more. If the operator is trained the weights are made anew in each step.
 
@@ -368,8 +367,7 @@ class SIRT(Stationary):
 
     def _make_weights(self, like: Array) -> Weights:
         A = self.operator
-        rows = reciprocal(A(A.domain.ones(like=like)), f"a row of {A}")
-        return Weights((rows,), reciprocal(A.H(A.range.ones(like=like)), f"a column of {A}"))
+        return Weights((row_weights(A, like),), column_weights(A, like))
 
 
 def schedule_numbers(schedule: Any) -> list[float]:
@@ -391,30 +389,3 @@ def schedule_numbers(schedule: Any) -> list[float]:
             f"got {schedule!r:.80}"
         )
     return [number for value in values for number in np.ravel(as_numpy(value)).astype(float)]
-
-
-def reciprocal(sums: Array, what: str) -> Array:
-    """``1 / sums``, zero where a sum is zero to rounding, in the memory of ``sums`` where possible.
-
-    Raises
-    ------
-    ArgumentError
-        If ``what`` has a negative sum.
-    """
-    if isinstance(sums, Blocks):
-        return Blocks(reciprocal(part, what) for part in sums)
-    values = as_numpy(sums)
-    top = max(float(values.max()), -float(values.min()))
-    nothing = top * float(np.finfo(values.dtype).eps)
-    if float(values.min()) < -nothing:
-        raise ArgumentError(
-            f"an operator with non-negative entries is needed, but {what} sums to {values.min():g}"
-        )
-    if isinstance(sums, np.ndarray):
-        seen = sums > nothing
-        np.divide(1, sums, out=sums, where=seen)
-        return np.multiply(sums, seen, out=sums)
-    xp = namespace(sums)
-    seen = sums > nothing
-    divisor = xp.where(seen, sums, xp.ones_like(sums))
-    return xp.where(seen, 1 / divisor, xp.zeros_like(sums))

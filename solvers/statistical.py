@@ -11,13 +11,12 @@ from opalg.errors import AccuracyWarning, ArgumentError
 from opalg.functionals import Functional
 from opalg.functionals.entries import Field
 from opalg.functionals.metric import meet
-from opalg.operators import LinearOperator
+from opalg.operators import LinearOperator, column_sums, row_sums
 from opalg.solvers.objective import Objective, take_apart
 from opalg.solvers.solver import Solver
 from opalg.solvers.state import State
-from opalg.solvers.subsets import Subset, golden_order, split
+from opalg.solvers.subsets import KEPT, Subset, golden_order, split
 from opalg.solvers.vectors import (
-    in_inference_mode,
     length,
     multiply,
     parts,
@@ -60,8 +59,8 @@ class MLEM(Solver):
     expectation is 0 do not count.
 
     Memory beyond the data: 3 volumes and 2 sinograms, one volume of which is the sensitivity ``A.H(1)``,
-    which the solver keeps. Cost per iteration: one application and one transpose; before the first one
-    more of each. ``residual`` is the plain norm of ``A(x) + background - y`` after the step.
+    which the operator keeps for all solvers. Cost per iteration: one application and one transpose; before
+    the first one more of each. ``residual`` is the plain norm of ``A(x) + background - y`` after the step.
 
     References
     ----------
@@ -111,8 +110,9 @@ class MLEM(Solver):
     def initial(self, y: Array, x: Array | None = None) -> State:
         """``x`` (ones, if it is not given); with one subset also the expected counts ``q``."""
         X, like = self.operator.domain, parts(y)[0]
+        sums = self._sensitivity(y)
+        refuse_negative(sums, f"the sensitivity of {self.operator}, its column sums,")
         if x is None:
-            sums = self._sensitivity(y)
             x = X.empty(like=like, batch=self.operator.range.batch_shape(y))
             x = quotient(sums, sums, x)  # one where a ray passes, zero elsewhere
         else:
@@ -189,28 +189,14 @@ class MLEM(Solver):
         return [subset.cut(whole) for subset in self._subsets]
 
     def _sensitivity(self, y: Array) -> Array:
-        """``A.H(1)`` in the library of the data."""
-        first = parts(y)[0]
-        if self.trainable:
-            return self._make_sensitivity(first)
-        place = (type(first), getattr(first, "device", None), in_inference_mode(first))
-        if place not in self._known:
-            self._known[place] = self._make_sensitivity(first)
-        return self._known[place]
-
-    def _make_sensitivity(self, like: Array) -> Array:
-        A = self.operator
-        sums = A.H(A.range.ones(like=like))
-        refuse_negative(sums, f"the sensitivity of {A}, its column sums,")
-        return sums
-
-    @cached_property
-    def _known(self) -> dict[Any, Array]:
-        return {}
+        """``A.H(1)`` in the library of the data, which the operator keeps."""
+        return column_sums(self.operator, parts(y)[0])
 
     def _turn_sensitivity(self, state: State, i: int, y: Array) -> Array:
-        """``A_i.H(1)`` for one subset; to keep them all would fill a volume per subset."""
+        """``A_i.H(1)`` for one subset."""
         A, X, like = self._subsets[i].operator, self.operator.domain, parts(y)[0]
+        if len(self._subsets) <= KEPT:
+            return column_sums(A, like)
         if not state.in_place:
             return A.H(A.range.ones(like=like))
         # No buffers of the state, which have the batch axes of the data.
@@ -243,9 +229,10 @@ class OSEM(MLEM):
     consistent data, but cycles near the maximum of the likelihood. Voxels that a subset does not see keep
     their value in its turn.
 
-    Memory beyond the data: 4 volumes and 1 sinogram (the data in subsets; the background once more), and
-    three arrays of a subset. The solver keeps the sensitivity of the whole for the start; that of a
-    subset is computed anew in each turn. Cost per iteration: one application and two transposes.
+    Memory beyond the data: 3 volumes and 1 sinogram (the data in subsets; the background once more), and
+    three arrays of a subset. The operator keeps the sensitivity of the whole, for the start, and those of
+    up to 16 subsets, a volume each; of more they are computed anew in each turn, in 1 volume and the memory
+    of a subset. Cost per iteration: one application and one transpose, with more than 16 subsets two.
     ``running_residual`` gathers the residuals that the pass met.
 
     References
@@ -338,9 +325,8 @@ class MAPEM(MLEM):
     def _back(self, i: int) -> LinearOperator:
         return self.operator.adjoint
 
-    def _make_sensitivity(self, like: Array) -> Array:
-        A = self.operator
-        return A.adjoint(A.range.ones(like=like))
+    def _sensitivity(self, y: Array) -> Array:
+        return row_sums(self.operator.adjoint, parts(y)[0])
 
     def _denominator(self, state: State, y: Array) -> Array:
         X, sums = self.operator.domain, self._sensitivity(y)

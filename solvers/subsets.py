@@ -25,7 +25,11 @@ from opalg.operators import LinearOperator, MatrixOperator, vstack
 from opalg.operators.blocks import LinearBlockOperator
 from opalg.spaces import Blocks, Space
 
-__all__ = ["Subset", "golden_order", "split"]
+__all__ = ["KEPT", "Subset", "golden_order", "split"]
+
+KEPT = 16
+"""Up to so many subsets an operator keeps their column sums, a volume each; of more they are computed anew
+in each turn, one transpose of three that a pass then costs."""
 
 
 @dataclass(frozen=True)

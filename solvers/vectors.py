@@ -21,7 +21,6 @@ from opalg.spaces.parts import flat, leaves
 __all__ = [
     "clip",
     "copy",
-    "in_inference_mode",
     "inner",
     "is_recorded",
     "length",
@@ -167,15 +166,6 @@ def is_recorded(x: Array) -> bool:
             if part.requires_grad or unpack_dual(part).tangent is not None:
                 return True
     return False
-
-
-def in_inference_mode(x: Array) -> bool:
-    """Whether tensors like ``x`` that are made now can never be used by autograd later."""
-    if not is_torch(x):
-        return False
-    import torch
-
-    return torch.is_inference_mode_enabled()
 
 
 def refuse_negative(x: Array, what: str) -> None:

@@ -24,6 +24,7 @@ from opalg.operators.resampling import Resampling
 from opalg.operators.resizing import Crop, Pad
 from opalg.operators.rewriting import rewriting
 from opalg.operators.sampling import Sampling
+from opalg.operators.sums import column_sums, column_weights, row_sums, row_weights
 from opalg.operators.symmetrised_gradient import SymmetrisedGradient
 from opalg.operators.wavelets import WaveletTransform
 
@@ -62,8 +63,12 @@ __all__ = [
     "Zero",
     "block_diagonal",
     "block_matrix",
+    "column_sums",
+    "column_weights",
     "hstack",
     "replicate",
     "rewriting",
+    "row_sums",
+    "row_weights",
     "vstack",
 ]

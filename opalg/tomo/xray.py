@@ -128,6 +128,9 @@ class XrayTransform(LinearOperator):
     def subsets(self, count: int) -> tuple[XrayTransform, ...]:
         """The views in ``count`` interleaved parts: ``A[0::count], A[1::count], ...``.
 
+        The same objects every time, so that the sums of their rows and columns, which solvers ask for, are
+        computed once (`opalg.operators.row_sums`).
+
         Raises
         ------
         ArgumentError
@@ -146,7 +149,10 @@ class XrayTransform(LinearOperator):
             raise ArgumentError(
                 f"{views} views can be split into 1 to {views} subsets, got {count!r}"
             )
-        return tuple(self[i::count] for i in range(count))
+        known = self.__dict__.setdefault("_subsets", {})
+        if count not in known:
+            known.setdefault(int(count), tuple(self[i::count] for i in range(count)))
+        return known[count]  # type: ignore[no-any-return]
 
     # Application
 

@@ -63,6 +63,33 @@ class Row(oa.LinearOperator):
         return np.multiply(y[..., 0, :], self.factor, out=out)
 
 
+class Views(oa.LinearOperator):
+    """Twenty views, each of which is a tenth of the volume, in the memory that it is given."""
+
+    nonnegative = True
+
+    def __init__(self, count=20):
+        super().__init__(oa.Space(N), oa.Space((count, N // 10)))
+
+    def _apply(self, x, out):
+        out = np.empty((*x.shape[:-1], *self.range.shape), x.dtype) if out is None else out
+        out[...] = x[..., None, : N // 10]
+        return out
+
+    def _apply_transpose(self, y, out):
+        out = np.empty((*y.shape[:-2], N), y.dtype) if out is None else out
+        out[...] = 0
+        np.sum(y, axis=-2, out=out[..., : N // 10])
+        return out
+
+    def subsets(self, count):
+        assert count == self.range.shape[0]
+        return tuple(Views(1) for _ in range(count))
+
+
+VIEW = 4 * N // 10
+
+
 class Twice(oa.LinearOperator):
     """x -> d x for a varying d, in the memory that it is given."""
 
@@ -99,8 +126,9 @@ SOLVERS = {
     "Landweber": Stated(lambda: solvers.Landweber(Stack()), 2, 1),
     "SIRT": Stated(lambda: solvers.SIRT(Stack(), minimum=0, maximum=2), 3, 2),
     "OSSIRT": Stated(lambda: solvers.OSSIRT(Stack(), subsets=2), 3, 2, SINOGRAM // 2),
-    "OSSART": Stated(lambda: solvers.OSSART(Stack(), subsets=2), 3, 2, SINOGRAM),
-    "SART": Stated(lambda: solvers.SART(Stack()), 3, 2, SINOGRAM),
+    # Of two subsets the sums of columns are kept.
+    "OSSART": Stated(lambda: solvers.OSSART(Stack(), subsets=2), 2, 2, SINOGRAM + 2 * VOLUME),
+    "SART": Stated(lambda: solvers.SART(Views()), 3, 2, 2 * VIEW),
     "Kaczmarz": Stated(kaczmarz, 2, 1),
     "Cimmino": Stated(
         lambda: solvers.Cimmino(
@@ -113,7 +141,7 @@ SOLVERS = {
     "LSQR": Stated(lambda: solvers.LSQR(Stack(), damp=0.1), 4, 2),
     "LSMR": Stated(lambda: solvers.LSMR(Stack()), 5, 2),
     "MLEM": Stated(lambda: solvers.MLEM(Stack()), 3, 2),
-    "OSEM": Stated(lambda: solvers.OSEM(Stack(), subsets=2), 4, 1, 3 * SINOGRAM // 2),
+    "OSEM": Stated(lambda: solvers.OSEM(Stack(), subsets=2), 3, 1, 3 * SINOGRAM // 2 + 2 * VOLUME),
     "MAPEM": Stated(
         lambda: solvers.MAPEM(Stack(), regularizer=0.1 * fn.SquaredL2(oa.Space(N))), 5, 2
     ),
