@@ -5,8 +5,6 @@
 // of it. Where the compiler's own translation is poor, AVX2 and AVX-512 versions stand beside the general one.
 #pragma once
 
-#include <cstdint>
-
 #include "qualifiers.cuh"
 
 #if defined(__AVX2__) && !defined(__CUDACC__)
@@ -86,7 +84,11 @@ template <class V> OPALG_INLINE V rounded_down(V a) {
     if constexpr (sizeof(V) == 32 && sizeof(RealOf<V>) == 8) return (V)_mm256_floor_pd((__m256d)a);
 #endif
     if constexpr (Lanes<V>::count == 1) {
+#if defined(__CUDACC__)
+        return floor(a);
+#else
         return __builtin_floor(a);
+#endif
     } else {
         for (int l = 0; l < Lanes<V>::count; ++l) a[l] = __builtin_floor(a[l]);
         return a;

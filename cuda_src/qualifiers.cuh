@@ -4,6 +4,18 @@
 // symbol shared by these objects the linker might keep the copy that an older processor cannot run.
 #pragma once
 
+// NVRTC has no headers of the standard library.
+#if defined(__CUDACC_RTC__)
+namespace std {
+using int32_t = int;
+using uint32_t = unsigned int;
+using int64_t = long long;
+using uint64_t = unsigned long long;
+}  // namespace std
+#else
+#include <cstdint>
+#endif
+
 #if defined(__CUDACC__)
 #define OPALG_INLINE static __device__ __forceinline__
 #define OPALG_INLINE_MEMBER __device__ __forceinline__
