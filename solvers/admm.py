@@ -327,6 +327,7 @@ class SplitBregman(ADMM):
 
     Notes
     -----
+    Converges as `ADMM` does; the few inner iterations suffice since they start from the last x.
     Memory beyond the data and cost: as for `ADMM`.
 
     References

@@ -45,9 +45,12 @@ def where_active(state: State, alpha: Any) -> Any:
 
 
 def where_above(bound: Any, norm: Any, value: Any = None, other: float = 0.0) -> Any:
-    """``value`` (by default the norm itself) for samples whose norm is above a bound, else ``other``."""
+    """``value`` (by default the norm itself) for samples whose norm is above a bound, else ``other``.
+
+    NaN counts as above: it is to be seen, not to be taken for convergence.
+    """
     value = norm if value is None else value
-    above = np.greater(numbers(norm), bound)
+    above = ~np.less_equal(numbers(norm), bound)
     if above.all():
         return value
     if above.ndim == 0:

@@ -78,6 +78,7 @@ class GMRES(Solver):
             y,
             x,
             v0=space.lincomb(ratio(1.0, beta), r),
+            largest=0.0 * norm,  # norm of a column of the Hessenberg matrix
             columns=(),  # of the triangular matrix
             rotations=(),  # that made it triangular
             rest=(beta,),  # the right-hand side, rotated
@@ -98,8 +99,10 @@ class GMRES(Solver):
             q = space.lincomb(1, q, -h, v, out=state.buffer(following, space))
             column.append(h)
         below = inner(space, q, q) ** 0.5
-        # Below this a number is the rounding of what was subtracted, and the space is exhausted.
-        noise = 100 * rounding(space) * sum(numbers(abs(h)) ** 2 for h in column) ** 0.5
+        # Below this a number is rounding, and the space is exhausted: of what was subtracted now, and of the
+        # largest image so far, since a vector that the matrix maps to zero has nothing but rounding itself.
+        largest = np.maximum(state.largest, sum(numbers(abs(h)) ** 2 for h in column) ** 0.5)
+        noise = 100 * rounding(space) * largest
         below = where_above(noise, below)
         v = space.lincomb(ratio(1.0, below), q, out=state.buffer(following, space))
         turned, rotation, rest = _rotate(column, below, noise, state.rotations, state.rest)
@@ -107,6 +110,7 @@ class GMRES(Solver):
         return state.advance(
             x=self._combine(state, kept, _back_substitution(columns, rest)),
             columns=columns,
+            largest=largest,
             rotations=(*state.rotations, rotation),
             rest=rest,
             **{following: v, self._measure: numbers(abs(rest[-1]))},

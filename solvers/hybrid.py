@@ -56,7 +56,9 @@ class HybridLSQR(Solver):
     Notes
     -----
     Cross validation is that of the small problem in the Krylov space, which smooths rather too much than
-    too little. The basis is reorthogonalised. ``residual`` is the norm of ``A(x) - y``, and
+    too little. With a fixed parameter the iterates converge to Tikhonov's solution, and reach it when the
+    space is exhausted; with a rule the parameter settles as the space comes to hold the large singular
+    values. The basis is reorthogonalised. ``residual`` is the norm of ``A(x) - y``, and
     ``history["parameter"]`` has the parameters.
 
     Memory beyond the data: after k iterations k + 2 volumes and 2 sinograms (one volume more with a
@@ -182,6 +184,10 @@ class HybridLSQR(Solver):
             B = np.zeros((k + 1, k))
             B[np.arange(k), np.arange(k)] = a[i][:-1]
             B[np.arange(1, k + 1), np.arange(k)] = b[i][1:]
+            if not (np.isfinite(B).all() and np.isfinite(b[i]).all()):
+                # Told by the run, which knows the iteration.
+                weights[i], residual[i] = np.nan, np.nan
+                continue
             problem = _Projected(B, b[i][0])
             chosen = self._choose(problem, None if noise is None else float(noise[i]))
             parameter[i] = chosen

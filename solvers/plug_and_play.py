@@ -117,7 +117,7 @@ class PnPProximalGradient(ISTA):
     Raises
     ------
     ArgumentError
-        If the denoiser cannot be called, or acts on another space.
+        If the denoiser cannot be called, or acts on another space; if ``backtracking`` is asked for.
     NotSupportedError
         If a term has no Lipschitz gradient.
 
@@ -208,7 +208,8 @@ class RED(ISTA):
     Raises
     ------
     ArgumentError
-        If the denoiser cannot be called or acts on another space, or the strength is not positive.
+        If the denoiser cannot be called or acts on another space, or the strength is not positive; if
+        ``backtracking`` is asked for, since the objective has no known values.
 
     Notes
     -----

@@ -347,16 +347,21 @@ class Solver(Declared):
         return following
 
     def _refuse_divergence(self, state: State) -> None:
-        known = [name for name in self.records if name in state]
+        values = {name: getattr(state, name) for name in self.records if name in state}
         # A residual of NaN or infinity tells of the iterate without a look at it.
-        name = known[0] if known else "x"
-        value = getattr(state, name) if known else length(plain(self.range), state.x)
-        if not np.isfinite(value).all():
-            what = f"the {name}" if known else "the norm of x"
-            raise NonFiniteError(
-                f"{type(self).__name__} diverged: {what} is {np.max(value):g} after iteration "
-                f"{state.iteration}; is the step too long for the norm of {self.operator}?"
-            )
+        wrong = [name for name, value in values.items() if not np.isfinite(value).all()]
+        if wrong:
+            what, value = f"the {wrong[0]}", values[wrong[0]]
+        else:
+            if values:
+                return
+            what, value = "the norm of x", length(plain(self.range), state.x)
+            if np.isfinite(value).all():
+                return
+        raise NonFiniteError(
+            f"{type(self).__name__} diverged: {what} is {np.max(value):g} after iteration "
+            f"{state.iteration}; is the step too long for the norm of {self.operator}?"
+        )
 
     # The operator
 
