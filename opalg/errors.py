@@ -9,12 +9,16 @@
     ├── DtypeError (TypeError)          a data type that would have to be cast silently
     ├── NotSupportedError (TypeError)   a question that this object cannot answer
     ├── MissingExtraError (ImportError) an optional dependency is not installed
+    ├── DeviceError (RuntimeError)      a CUDA device, its driver or its compiler fails
+    │   └── DeviceMemoryError (MemoryError)  it has less memory than is needed
     └── AccuracyWarning (UserWarning)   a result may be less accurate than expected
 """
 
 __all__ = [
     "AccuracyWarning",
     "ArgumentError",
+    "DeviceError",
+    "DeviceMemoryError",
     "DtypeError",
     "MissingExtraError",
     "NonFiniteError",
@@ -50,6 +54,14 @@ class NotSupportedError(OpalgError, TypeError):
 
 class MissingExtraError(OpalgError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+class DeviceError(OpalgError, RuntimeError):
+    """A CUDA device, its driver or its compiler does not do what is asked of it."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A CUDA device has less free memory than is needed."""
 
 
 class AccuracyWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Runs kernels that take NumPy arrays on arrays of any library, without copies where that is possible."""
+"""Runs projectors where their operand is: on CUDA devices by kernels, on the host by the CPU engine."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, is_torch, namespace
+from opalg.arrays import Array, as_numpy, copy, is_torch, namespace
+from opalg.engines import cuda
+from opalg.engines.device_arrays import library_of
 from opalg.errors import NotSupportedError
 from opalg.spaces import Space
 
-__all__ = ["run_on_cpu"]
+__all__ = ["run"]
 
 
-def run_on_cpu(
-    kernel: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], None],
+def run(
+    on_cpu: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], None],
+    on_cuda: Callable[[Array, Array], None],
     x: Array,
     out: Array | None,
     source: Space,
@@ -26,7 +29,10 @@ def run_on_cpu(
 
     Parameters
     ----------
-    kernel : callable
+    on_cpu : callable
+        Takes NumPy arrays.
+    on_cuda : callable
+        Takes arrays on a CUDA device.
     x : array
         Of ``source``, with any batch axes in front.
     out : array, optional
@@ -35,16 +41,43 @@ def run_on_cpu(
     name : str
         Of the operator, for messages.
 
+    Returns
+    -------
+    array
+        In the library and on the device of ``x``.
+
     Raises
     ------
     NotSupportedError
-        If ``x`` is a tensor on another device.
+        If ``x`` is a tensor on a device that is neither the host nor a CUDA device.
+    MissingExtraError, DeviceError
+        If ``x`` is on a CUDA device and what its engine needs is not there.
     """
+    library = library_of(x)
+    if library is not None:
+        batch = tuple(x.shape[: len(x.shape) - source.ndim])
+        if out is None:
+            result = cuda.empty(x, (*batch, *target.shape))
+            on_cuda(x, result)
+            return result
+        buffer = out if library.contiguous(out) is out else cuda.empty(x, tuple(out.shape))
+        on_cuda(x, buffer)
+        return out if buffer is out else copy(buffer, out)
     if is_torch(x) and x.device.type != "cpu":
         raise NotSupportedError(
-            f"{name} got a tensor on {x.device}: this version has the CPU engine only, the CUDA engine "
-            "is not part of it; pass x.cpu()"
+            f"{name} got a tensor on {x.device}: there are engines for CPUs and for CUDA devices only; "
+            "pass x.cpu()"
         )
+    return _on_host(on_cpu, x, out, source, target)
+
+
+def _on_host(
+    kernel: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], None],
+    x: Array,
+    out: Array | None,
+    source: Space,
+    target: Space,
+) -> Array:
     operand = np.ascontiguousarray(as_numpy(x))
     batch = source.batch_shape(x)
     result = target.empty(like=x, batch=batch) if out is None else out

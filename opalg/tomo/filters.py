@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from opalg.arrays import Array, Constant, as_numpy, is_torch, namespace
+from opalg.arrays import Array, Constant, as_numpy, copy, is_torch, namespace
+from opalg.engines.device_arrays import library_of
 from opalg.errors import ArgumentError
 from opalg.operators import LinearOperator
 from opalg.operators.norms import Bounds, refined
@@ -132,13 +133,12 @@ class RampFilter(LinearOperator):
 
     def _apply(self, x: Array, out: Array | None) -> Array:
         n = self.domain.shape[-1]
-        if is_torch(x):
-            from torch import fft
-
-            response = self._response.like(x)
-            value = fft.irfft(fft.rfft(x, self._length) * response, self._length)[..., :n]
+        if is_torch(x) or library_of(x) is not None:
+            fft = namespace(x).fft  # of the caller's library: cuFFT on a CUDA device
+            spectrum = fft.rfft(x, n=self._length) * self._response.like(x)
+            value = fft.irfft(spectrum, n=self._length)[..., :n]
             if out is None:
-                return value.contiguous()
+                return copy(value)
             out[...] = value
             return out
         rows = as_numpy(x).reshape(-1, n)

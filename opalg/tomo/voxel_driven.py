@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array
-from opalg.engines import cpu
+from opalg.engines import cpu, cuda
 from opalg.engines.divergent import DivergentPlan
 from opalg.errors import ArgumentError
 from opalg.operators import LinearOperator
 from opalg.operators.operator import Cost
 from opalg.spaces import Grid
-from opalg.tomo.dispatch import run_on_cpu
+from opalg.tomo.dispatch import run
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.plans import general_plan
 from opalg.tomo.xray import XrayTransform
@@ -75,24 +75,33 @@ class VoxelBackProjection(LinearOperator):
         super().__init__(transform.range, transform.domain)
         self.transform = transform
         self.weighted = bool(weighted)
+        self._weight = "magnification" if self.weighted else "none"
 
     @cached_property
     def _plan(self) -> DivergentPlan:
         return general_plan(self.transform.geometry, self.transform.domain)
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        weight = "magnification" if self.weighted else "none"
+        interpolation = self.transform.interpolation
 
-        def kernel(sinogram: Any, image: Any) -> None:
-            cpu.backproject_voxels(self._plan, sinogram, image, weight=weight)
+        def on_cpu(sinogram: Any, image: Any) -> None:
+            cpu.backproject_voxels(self._plan, sinogram, image, weight=self._weight)
 
-        return run_on_cpu(kernel, x, out, self.domain, self.range, str(self))
+        def on_cuda(sinogram: Any, image: Any) -> None:
+            cuda.backproject_voxels(
+                self._plan, sinogram, image, weight=self._weight, interpolation=interpolation
+            )
+
+        return run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        def kernel(image: Any, sinogram: Any) -> None:
+        def on_cpu(image: Any, sinogram: Any) -> None:
             _scatter(self._plan, self.weighted, image, sinogram)
 
-        return run_on_cpu(kernel, y, out, self.range, self.domain, str(self))
+        def on_cuda(image: Any, sinogram: Any) -> None:
+            cuda.project_voxels(self._plan, image, sinogram, weight=self._weight)
+
+        return run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
 
     def cost(self) -> Cost:
         views = self.transform.geometry.num_views

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array
-from opalg.engines import cpu
+from opalg.engines import cpu, cuda
 from opalg.errors import ArgumentError, DtypeError
 from opalg.operators import LinearOperator
 from opalg.operators.operator import Cost
 from opalg.spaces import Grid
-from opalg.tomo.dispatch import run_on_cpu
+from opalg.tomo.dispatch import run
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.plans import count_samples, make_plan
 
@@ -34,6 +34,11 @@ class XrayTransform(LinearOperator):
         Of the same dimension.
     model : {"joseph", "siddon"}
         What a ray sees of the image, see Notes; every model takes every geometry.
+    interpolation : {"software", "texture"}, default "software"
+        On CUDA devices: by arithmetic, or by texture units. These round the weights of interpolation to
+        1/256, so that back projection, which does not use them, is no longer the exact transpose
+        (``exact_adjoint`` is False), and need a copy of the volume. The CPU engine has no such units and
+        computes the same for both.
 
     Attributes
     ----------
@@ -49,8 +54,8 @@ class XrayTransform(LinearOperator):
         If grid and geometry differ in dimension, or the model is unknown.
     SpaceMismatchError, DtypeError
         On a call, if the argument does not fit.
-    NotSupportedError
-        On a call with a CUDA tensor.
+    MissingExtraError, DeviceError
+        On a call with an array on a CUDA device, without PyCUDA, a driver or a compiler.
 
     Notes
     -----
@@ -89,7 +94,13 @@ class XrayTransform(LinearOperator):
 
     domain: Grid
 
-    def __init__(self, grid: Grid, geometry: Geometry, model: str = "joseph") -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        geometry: Geometry,
+        model: str = "joseph",
+        interpolation: str = "software",
+    ) -> None:
         if not isinstance(grid, Grid):
             raise ArgumentError(f"the image space must be an opalg.Grid, got {grid!r:.80}")
         if not isinstance(geometry, Geometry):
@@ -106,7 +117,13 @@ class XrayTransform(LinearOperator):
                 f"the X-ray transform takes real images, got {grid}; use grid.real, and apply it to the "
                 "real and the imaginary part"
             )
+        if interpolation not in {"software", "texture"}:
+            raise ArgumentError(
+                f'interpolation must be "software" or "texture", got {interpolation!r}'
+            )
         super().__init__(grid, geometry.space(grid.dtype))
+        self.interpolation = interpolation
+        self.exact_adjoint = interpolation == "software"
         self.geometry = geometry
         self.model = model
         self._plan = make_plan(geometry, grid, model)
@@ -118,10 +135,12 @@ class XrayTransform(LinearOperator):
 
         Also detector pixels, ``A[:, 64:192]``. The angles of a slice share the memory of the whole.
         """
-        options = (
-            {} if self.model == "joseph" else {"model": self.model}
-        )  # as short as it was written
-        return XrayTransform(self.domain, self.geometry[views], **options)
+        return XrayTransform(self.domain, self.geometry[views], **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """The arguments after the geometry that are not the default."""
+        options = {"model": self.model, "interpolation": self.interpolation}
+        return {name: v for name, v in options.items() if v not in ("joseph", "software")}
 
     __iter__ = None  # or A would be iterable view by view, by accident
 
@@ -157,16 +176,22 @@ class XrayTransform(LinearOperator):
     # Application
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        def kernel(image: Any, sinogram: Any) -> None:
+        def on_cpu(image: Any, sinogram: Any) -> None:
             cpu.project(self._plan, image, sinogram)
 
-        return run_on_cpu(kernel, x, out, self.domain, self.range, str(self))
+        def on_cuda(image: Any, sinogram: Any) -> None:
+            cuda.project(self._plan, image, sinogram, interpolation=self.interpolation)
+
+        return run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        def kernel(sinogram: Any, image: Any) -> None:
+        def on_cpu(sinogram: Any, image: Any) -> None:
             cpu.backproject(self._plan, sinogram, image)
 
-        return run_on_cpu(kernel, y, out, self.range, self.domain, str(self))
+        def on_cuda(sinogram: Any, image: Any) -> None:
+            cuda.backproject(self._plan, sinogram, image)
+
+        return run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
 
     def cost(self) -> Cost:
         """Interpolations, at four operations each, and bytes of image and sinogram."""

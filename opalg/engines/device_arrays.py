@@ -1,0 +1,201 @@
+"""Arrays in the memory of CUDA devices, of whatever library: where they lie, and how to make one like it.
+
+What the engine must know of a library is a class here with the methods of `Library`. PyTorch, CuPy and PyCUDA
+are found among the modules that the caller has imported; none is imported for its own sake. Arrays of other
+libraries are read through ``__cuda_array_interface__`` or DLPack; results for them are PyCUDA's.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+import numpy as np
+
+from opalg.arrays import Array
+from opalg.engines import libcuda
+from opalg.errors import ArgumentError, DtypeError
+
+__all__ = ["LIBRARIES", "Library", "library_of"]
+
+_LEGACY_STREAM = 0
+
+
+class Library(Protocol):
+    """What the engine asks of an array library."""
+
+    needs_context: bool
+    """Whether `empty` works only while a context is current: it calls PyCUDA."""
+
+    def owns(self, x: Any) -> bool:
+        """Whether ``x`` is an array of this library in the memory of a CUDA device."""
+
+    def device(self, x: Array) -> int:
+        """Ordinal of the device that holds ``x``."""
+
+    def dtype(self, x: Array) -> str:
+        """``"float32"``, ``"float64"``, ``"float16"``, ``"bfloat16"`` or another name."""
+
+    def contiguous(self, x: Array) -> Array:
+        """``x``, or a C-contiguous copy if it is none."""
+
+    def pointer(self, x: Array) -> int:
+        """Address of the first element."""
+
+    def stream(self, x: Array) -> int:
+        """Handle of the stream on which the caller's work with ``x`` runs; 0 for the legacy stream."""
+
+    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+        """An uninitialised C-contiguous array on the device of ``x``, by the library's allocator."""
+
+
+class _Torch:
+    needs_context = False
+
+    def owns(self, x: Any) -> bool:
+        torch = sys.modules.get("torch")
+        return torch is not None and isinstance(x, torch.Tensor) and x.device.type == "cuda"
+
+    def device(self, x: Array) -> int:
+        return int(x.device.index)
+
+    def dtype(self, x: Array) -> str:
+        return str(x.dtype).removeprefix("torch.")
+
+    def contiguous(self, x: Array) -> Array:
+        return x.resolve_neg().contiguous()
+
+    def pointer(self, x: Array) -> int:
+        return int(x.data_ptr())
+
+    def stream(self, x: Array) -> int:
+        return int(sys.modules["torch"].cuda.current_stream(x.device).cuda_stream)
+
+    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+        torch = sys.modules["torch"]
+        return torch.empty(shape, dtype=getattr(torch, dtype), device=x.device)
+
+
+class _CuPy:
+    needs_context = False
+
+    def owns(self, x: Any) -> bool:
+        cupy = sys.modules.get("cupy")
+        return cupy is not None and isinstance(x, cupy.ndarray)
+
+    def device(self, x: Array) -> int:
+        return int(x.device.id)
+
+    def dtype(self, x: Array) -> str:
+        return str(x.dtype.name)
+
+    def contiguous(self, x: Array) -> Array:
+        with x.device:
+            return sys.modules["cupy"].ascontiguousarray(x)
+
+    def pointer(self, x: Array) -> int:
+        return int(x.data.ptr)
+
+    def stream(self, x: Array) -> int:
+        with x.device:
+            return int(sys.modules["cupy"].cuda.get_current_stream().ptr)
+
+    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+        with x.device:
+            return sys.modules["cupy"].empty(shape, _numpy_dtype(dtype))
+
+
+class _GPUArray:
+    needs_context = True
+
+    def owns(self, x: Any) -> bool:
+        gpuarray = sys.modules.get("pycuda.gpuarray")
+        return gpuarray is not None and isinstance(x, gpuarray.GPUArray)
+
+    def device(self, x: Array) -> int:
+        return libcuda.device_of(self.pointer(x))
+
+    def dtype(self, x: Array) -> str:
+        return str(x.dtype.name)
+
+    def contiguous(self, x: Array) -> Array:
+        if not x.flags.c_contiguous:
+            raise ArgumentError("a GPUArray must be C-contiguous: x.copy() makes one")
+        return x
+
+    def pointer(self, x: Array) -> int:
+        return int(x.gpudata)
+
+    def stream(self, x: Array) -> int:
+        return _LEGACY_STREAM
+
+    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+        gpuarray = sys.modules["pycuda.gpuarray"]
+        return gpuarray.GPUArray(shape, _numpy_dtype(dtype), allocator=x.allocator)
+
+
+class _Interface:
+    """Whatever speaks ``__cuda_array_interface__``: Numba, JAX and others."""
+
+    needs_context = True
+
+    def owns(self, x: Any) -> bool:
+        return getattr(x, "__cuda_array_interface__", None) is not None
+
+    def device(self, x: Array) -> int:
+        return libcuda.device_of(self.pointer(x))
+
+    def dtype(self, x: Array) -> str:
+        return np.dtype(x.__cuda_array_interface__["typestr"]).name
+
+    def contiguous(self, x: Array) -> Array:
+        interface = x.__cuda_array_interface__
+        strides, shape = interface.get("strides"), interface["shape"]
+        if strides is not None and 0 not in shape:
+            width = np.dtype(interface["typestr"]).itemsize
+            for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+                if extent > 1 and stride != width:
+                    raise ArgumentError(
+                        f"a {type(x).__name__} must be C-contiguous; make a contiguous copy of it"
+                    )
+                width *= extent
+        return x
+
+    def pointer(self, x: Array) -> int:
+        return int(x.__cuda_array_interface__["data"][0])
+
+    def stream(self, x: Array) -> int:
+        # Version 3: None asks for no order, 1 is the legacy stream, 2 that of the thread.
+        stream = x.__cuda_array_interface__.get("stream")
+        return _LEGACY_STREAM if stream in (None, 1) else int(stream)
+
+    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+        # The library has no allocator that opalg knows; the engine has loaded PyCUDA.
+        return sys.modules["pycuda.gpuarray"].empty(shape, _numpy_dtype(dtype))
+
+
+LIBRARIES: list[Library] = [_Torch(), _CuPy(), _GPUArray(), _Interface()]
+"""In the order in which they are asked."""
+
+
+def library_of(x: Any) -> Library | None:
+    """The library that holds an array on a CUDA device; None for arrays of the host.
+
+    Examples
+    --------
+    >>> library_of(np.zeros(3)) is None
+    True
+    """
+    if type(x) is np.ndarray:
+        return None
+    for library in LIBRARIES:
+        if library.owns(x):
+            return library
+    return None
+
+
+def _numpy_dtype(name: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(name)
+    except TypeError:
+        raise DtypeError(f"{name} has no counterpart in this array library") from None

@@ -1,0 +1,73 @@
+"""The stand-in for a CUDA device: a driver, a compiler and a PyTorch that run kernels on the host."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+STAND_IN = "OPALG_STAND_IN"
+
+
+def load(path):
+    """A module of this folder; tests are not a package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if os.environ.get(STAND_IN):
+    load(HERE / "stand_in" / "torch_cuda.py").install()
+
+
+class StandIn:
+    """Runs Python in processes for which the stand-in is the CUDA driver."""
+
+    def __init__(self):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "build_pycuda.py")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        built = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        compilers = os.pathsep.join([str(HERE / "stand_in"), os.environ["PATH"]])
+        cache = str(ROOT / "build" / "cuda-stand-in" / "kernels")
+        self.environment = {
+            **os.environ,
+            **built,
+            "PATH": compilers,
+            "OPALG_CACHE_DIR": cache,
+            STAND_IN: "1",
+        }
+
+    def python(self, *arguments, **environment):
+        """Give what a process prints, errors and warnings with it, after checking that it succeeds."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**self.environment, **environment},
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
+
+    def pytest(self, name, **environment):
+        """Run a file of tests, none of which may be skipped without a reason known here."""
+        options = ("-q", "-x", "-p", "no:cacheprovider", "--no-header")
+        return self.python("-m", "pytest", *options, str(HERE / name), **environment)
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    """The stand-in, built at its first use: two to three minutes, kept in build/."""
+    return StandIn()

@@ -1,0 +1,26 @@
+"""The CUDA engine where there is no GPU: kernels run on the host, everything around them is real.
+
+PyCUDA is built and talks to a driver that executes launches on the host (stand_in/driver.c); PyTorch's tensors count
+as tensors on a device (stand_in/torch_cuda.py). The files below run in processes of their own, once for all
+their tests.
+"""
+
+import os
+import re
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    bool(os.environ.get("OPALG_STAND_IN")), reason="runs the files of this folder, and not itself"
+)
+
+
+def test_gpu_tests_pass_on_the_stand_in(stand_in):
+    output = stand_in.pytest("test_gpu.py")
+    skipped = set(re.findall(r"SKIPPED \[\d+\] \S+ (.*)", output))
+    assert skipped <= {"CuPy is not installed", "needs two GPUs with PyTorch tensors on both"}
+
+
+def test_what_the_driver_is_asked(stand_in):
+    output = stand_in.pytest("check_driver.py")
+    assert "skipped" not in output
