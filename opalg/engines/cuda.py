@@ -1,38 +1,34 @@
 """Projectors on CUDA devices, through PyCUDA: the only module that imports it.
 
-Arrays are those of PyTorch, CuPy, PyCUDA and others (`opalg.engines.device_arrays`), in float32, float64, or in
-float16 or bfloat16 with sums in float32, and are used where they lie: on the caller's device, in its primary
-context, ordered on its current stream. A call neither synchronises nor allocates, but for the first one of its
-kind, which compiles and uploads.
+Arrays are those of PyTorch, CuPy, PyCUDA and others (`opalg.engines.device_arrays`), in float32, float64,
+or in float16 or bfloat16 with sums in float32. They are used where they lie: on the caller's device, in its
+primary context, ordered on its current stream. A call neither synchronises nor allocates, but for the
+first one of its kind, which compiles and uploads.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
-import hashlib
 import importlib
 import math
 import os
 import threading
-import weakref
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from opalg.arrays import Array
-from opalg.engines import compiler, libcuda
+from opalg.engines import compiler
+from opalg.engines.cuda_device import Device
 from opalg.engines.device_arrays import Library, library_of
 from opalg.engines.divergent import DivergentPlan
-from opalg.engines.launches import Input, Launch, Output, Scratch, Table, Texture, launches
+from opalg.engines.launches import Input, Output, Scratch
 from opalg.engines.parallel import ParallelPlan
 from opalg.errors import (
     ArgumentError,
     DeviceError,
-    DeviceMemoryError,
     DtypeError,
     MissingExtraError,
 )
@@ -50,8 +46,6 @@ __all__ = [
 Plan = ParallelPlan | DivergentPlan
 
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
-_LEGACY = (0, 1)  # two names of the stream that waits for all others
-_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 
 
 def project(plan: Plan, x: Array, out: Array, *, interpolation: str = "software") -> None:
@@ -67,7 +61,8 @@ def project(plan: Plan, x: Array, out: Array, *, interpolation: str = "software"
         Projections, ``[..., views, *detector_shape]``, of the same dtype and on the same device, overwritten;
         C-contiguous.
     interpolation : {"software", "texture"}
-        Texture units are quick and round the weights of interpolation to 1/256; the volume is copied for them.
+        Texture units are quick and round the weights of interpolation to 1/256; the volume is copied
+        for them.
 
     Raises
     ------
@@ -219,219 +214,26 @@ def _allocate(library: Library, x: Array, shape: tuple[int, ...], dtype: str) ->
     except Exception as error:  # every library has a class of its own for this
         if "memory" not in f"{type(error).__name__} {error}".lower():
             raise
-        raise _out_of_memory(library.device(x), math.prod(shape) * _itemsize(dtype)) from error
+        raise _device(library.device(x)).out_of_memory(
+            math.prod(shape) * _itemsize(dtype)
+        ) from error
 
 
 def _itemsize(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
-def _out_of_memory(ordinal: int, needed: int) -> DeviceMemoryError:
-    with _device(ordinal):
-        free, total = _pycuda().mem_get_info()
-    return DeviceMemoryError(
-        f"device {ordinal} has {free / 2**20:,.0f} MiB of {total / 2**20:,.0f} free and {needed / 2**20:,.0f} "
-        "more are needed: pass fewer images at once, or NumPy arrays to an "
-        'XrayTransform(..., device="cuda", memory_limit=...), which takes them through the device in parts'
-    )
-
-
-# --------------------------------------------------------------------------------------------------- devices
-class _Prepared:
-    """Launches with everything that can be done beforehand: functions, constant data, argument formats."""
-
-    def __init__(self, needed: Sequence[Launch], device: _Device, owner: _PlanData) -> None:
-        self.scratch: list[int] = []
-        self.steps: list[tuple[Any, tuple[int, ...], tuple[int, ...], int, list[Any]]] = []
-        places: dict[int, int] = {}
-        for launch in needed:
-            function = device.module(launch.source, launch.defines).get_function(launch.kernel)
-            letters, values = [], []
-            for argument in launch.arguments:
-                letter, value = "P", argument
-                if isinstance(argument, Table):
-                    value = owner.upload(argument.array)
-                elif isinstance(argument, Scratch):
-                    # One object in several launches is one piece of memory.
-                    if id(argument) not in places:
-                        places[id(argument)] = len(self.scratch)
-                        self.scratch.append(argument.bytes)
-                    value = (Scratch, places[id(argument)])
-                elif isinstance(argument, Texture):
-                    letter = "Q"
-                elif isinstance(argument, np.void):
-                    # Structures start where their most demanding member may stand.
-                    letter = f"0{ {1: 'b', 2: 'h', 4: 'i', 8: 'q'}[argument.dtype.alignment] }"
-                    letter, value = f"{letter}{argument.dtype.itemsize}s", argument.tobytes()
-                elif isinstance(argument, np.generic):
-                    letter = argument.dtype.char
-                elif not isinstance(argument, (Input, Output)):
-                    raise TypeError(f"a launch cannot have the argument {argument!r}")
-                letters.append(letter)
-                values.append(value)
-            function.prepare("".join(letters))
-            self.steps.append((function, launch.grid, launch.block, launch.shared, values))
-        self.launches = needed  # keeps what places are named by
-
-
-class _PlanData:
-    """What a device holds for one plan."""
-
-    def __init__(self, device: _Device) -> None:
-        self.device = device
-        self.tables: dict[bytes, Any] = {}
-        self.prepared: dict[Any, _Prepared] = {}
-
-    def upload(self, array: np.ndarray[Any, Any]) -> int:
-        """The address of constant data; the same data are there once."""
-        array = np.ascontiguousarray(array)
-        digest = hashlib.blake2b(
-            repr((array.dtype, array.shape)).encode() + array.tobytes()
-        ).digest()
-        if digest not in self.tables:
-            drv = _pycuda()
-            try:
-                memory = drv.mem_alloc(max(array.nbytes, 1))
-            except drv.MemoryError:
-                raise _out_of_memory(self.device.ordinal, array.nbytes) from None
-            if array.nbytes:
-                drv.memcpy_htod(memory, array)
-            self.tables[digest] = memory
-        return int(self.tables[digest])
-
-
-class _Twin:
-    """A stream of PyCUDA's that stands for one of the caller's: it waits for it, and is waited for.
-
-    PyCUDA cannot launch on streams that it did not make.
-    """
-
-    def __init__(self, handle: int) -> None:
-        self.handle = handle
-        self.stream = _pycuda().Stream(_NON_BLOCKING)
-        self._own = self.stream.handle
-        self._before, self._after = libcuda.create_event(), libcuda.create_event()
-
-    def fork(self) -> None:
-        """Let the twin wait for what is on the caller's stream."""
-        libcuda.let_wait(self._own, self._before, self.handle)
-
-    def join(self) -> None:
-        """Let the caller's stream wait for the twin."""
-        libcuda.let_wait(self.handle, self._after, self._own)
-
-
-class _Device:
-    """A device of this process with its primary context, in which `with device:` runs."""
-
-    def __init__(self, ordinal: int) -> None:
-        drv = _pycuda()
-        if ordinal >= drv.Device.count():
-            raise DeviceError(f"there is no CUDA device {ordinal}, only {drv.Device.count()}")
-        self.ordinal = ordinal
-        self.process = os.getpid()
-        device = drv.Device(ordinal)
-        self.architecture = "sm_{}{}".format(*device.compute_capability())
-        self.context = device.retain_primary_context()
-        self.lock = threading.RLock()
-        self._modules: dict[Any, Any] = {}
-        self._twins: dict[int, _Twin] = {}
-        self._plans: dict[int, _PlanData] = {}
-        self._gone: list[_PlanData] = []
-        atexit.register(self.close)
-
-    def __enter__(self) -> None:
-        self.context.push()
-
-    def __exit__(self, *_: object) -> None:
-        _pycuda().Context.pop()
-
-    def close(self) -> None:
-        """Release the primary context, at exit: PyCUDA would detach it, which the driver refuses."""
-        if self.process != os.getpid():
-            return
-        with self:
-            for kept in (self._plans, self._modules, self._twins, self._gone):
-                kept.clear()
-        self.context.detach()
-
-    def module(self, source: str, defines: tuple[tuple[str, str], ...]) -> Any:
-        """Kernels of a source, compiled with these definitions."""
-        if (source, defines) not in self._modules:
-            binary = compiler.compile_kernel(source, defines, self.architecture)
-            self._modules[source, defines] = _pycuda().module_from_buffer(binary)
-        return self._modules[source, defines]
-
-    def prepared(self, plan: Plan, key: tuple[Any, ...], stream: int) -> _Prepared:
-        """What a call with this plan launches."""
-        data = self._plans.get(id(plan))
-        found = data.prepared.get(key) if data else None
-        return found or self._prepare(plan, key, stream)
-
-    def _prepare(self, plan: Plan, key: tuple[Any, ...], stream: int) -> _Prepared:
-        direction, count, dtype, *options = key
-        needed = launches(plan, direction, count, dtype, **dict(options))
-        with self.lock, self:
-            data = self._plans.get(id(plan))
-            if data is None:
-                data = self._plans[id(plan)] = _PlanData(self)
-                weakref.finalize(plan, self._forget, id(plan)).atexit = False
-            if key in data.prepared:  # by another thread
-                return data.prepared[key]
-            if stream not in _LEGACY and libcuda.is_capturing(stream):
-                raise DeviceError(
-                    f"the first {direction} of a plan compiles and uploads, which cannot be captured into a "
-                    "CUDA graph: call the operator once, with arrays of this shape, before the capture"
-                )
-            self._gone.clear()  # memory is freed with the context in place, and outside of captures
-            data.prepared[key] = _Prepared(needed, self, data)
-            # Uploads are on the legacy stream, for which other streams need not wait.
-            _pycuda().Context.synchronize()
-            return data.prepared[key]
-
-    def _forget(self, plan: int) -> None:
-        # Called where the last reference goes, in any thread: without the context nothing can be freed.
-        self._gone.append(self._plans.pop(plan))
-
-    def launch(self, prepared: _Prepared, pointers: dict[type, Any], stream: int) -> None:
-        """Put launches on the caller's stream."""
-        with self:
-            if stream in _LEGACY:
-                self._launch(prepared, pointers, None)
-                return
-            twin = self._twins.get(stream)
-            if twin is None:
-                with self.lock:
-                    twin = self._twins.setdefault(stream, _Twin(stream))
-            twin.fork()
-            try:
-                self._launch(prepared, pointers, twin.stream)
-            finally:
-                twin.join()
-
-    def _launch(self, prepared: _Prepared, pointers: dict[type, Any], stream: Any) -> None:
-        for function, grid, block, shared, values in prepared.steps:
-            arguments = [
-                pointers[type(value)]
-                if isinstance(value, (Input, Output))
-                else pointers[Scratch][value[1]]
-                if type(value) is tuple
-                else value
-                for value in values
-            ]
-            function.prepared_async_call(grid, block, stream, *arguments, shared_size=shared)
-
-
-_devices: dict[int, _Device] = {}
+# --------------------------------------------------------------------------------- devices and their driver
+_devices: dict[int, Device] = {}
 _lock = threading.RLock()
 
 
-def _device(ordinal: int) -> _Device:
+def _device(ordinal: int) -> Device:
     device = _devices.get(ordinal)
     if device is None:
         with _lock:
             if ordinal not in _devices:
-                _devices[ordinal] = _Device(ordinal)
+                _devices[ordinal] = Device(_pycuda(), ordinal)
             device = _devices[ordinal]
     if device.process != os.getpid():
         raise DeviceError(

@@ -1,8 +1,8 @@
 """The CUDA engine where there is no GPU: kernels run on the host, everything around them is real.
 
-PyCUDA is built and talks to a driver that executes launches on the host (stand_in/driver.c); PyTorch's tensors count
-as tensors on a device (stand_in/torch_cuda.py). The files below run in processes of their own, once for all
-their tests.
+PyCUDA is built and talks to a driver that executes launches on the host (stand_in/driver.c); PyTorch's
+tensors count as tensors on a device (stand_in/torch_cuda.py). The files below run in processes of their own,
+once for all their tests.
 """
 
 import os

@@ -1,7 +1,8 @@
 """PyTorch without CUDA, made to look as if it had two devices: host tensors count as tensors on device 0.
 
-For tests on the stand-in driver, whose "device" memory is host memory. Streams are the stand-in's, so that what
-opalg asks of the driver is real; what PyTorch itself computes is done at once, on the host, whatever the stream.
+For tests on the stand-in driver, whose "device" memory is host memory. Streams are the stand-in's, so that
+what opalg asks of the driver is real; what PyTorch itself computes is done at once, on the host, whatever the
+stream.
 """
 
 import contextlib
