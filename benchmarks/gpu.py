@@ -2,11 +2,11 @@
 
 Usage: python benchmarks/gpu.py [--quick] [--only NAME ...] [--output FILE]
 
-Needs NumPy, SciPy, PyTorch and PyCUDA, and compiles the kernels it uses. First the engine is compared with that
-of the CPU at small sizes. Then cases are timed between two events of PyTorch on its current stream: medians of
-several runs, each of one call or of as many as take some milliseconds. Lines in front of the table say which card,
-driver and compiler it was; the file holds all that is printed, and the command. With --quick sizes are toys,
-to see that it runs.
+Needs NumPy, SciPy, PyTorch and PyCUDA, and compiles the kernels it uses. First the engine is compared with
+that of the CPU at small sizes. Then cases are timed between two events of PyTorch on its current stream:
+medians of several runs, each of one call or of as many as take some milliseconds. Lines in front of the table
+say which card, driver and compiler it was; the file holds all that is printed, and the command. With --quick
+sizes are toys, to see that it runs.
 
 The ceilings are measured in the same run: the rate of a copy from device memory to device memory (bytes
 read and written), and of multiply-adds in registers. A sample is a ray on a plane of voxels, interpolated;
@@ -256,8 +256,6 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add(float* out, float
 
 def multiply_adds_per_second(quick: bool) -> float:
     """By a kernel that does nothing else."""
-    import tempfile
-
     count, blocks = (
         (4, 2) if quick else (4096, 32 * torch.cuda.get_device_properties(0).multi_processor_count)
     )
@@ -305,14 +303,13 @@ def machine() -> dict[str, Any]:
     """What the numbers belong to."""
     properties = torch.cuda.get_device_properties(0)
     driver = cuda._pycuda()
-    found = compiler.find_compiler()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "card": properties.name,
         "multiprocessors": properties.multi_processor_count,
         "memory_bytes": properties.total_memory,
         "driver": driver.get_driver_version(),
-        "compiler": f"{found.kind}: {found.version.splitlines()[-1]}",
+        "compiler": str(compiler.find_compiler()),
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("opalg", "numpy", "torch")},

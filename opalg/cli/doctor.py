@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import os
 import platform
 import re
-import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import numpy as np
 
 from opalg import tomo
-from opalg.engines import cpu
+from opalg.engines import compiler, cpu, cuda
 from opalg.errors import OpalgError
 from opalg.spaces import Grid
 
@@ -88,31 +84,56 @@ def _torch() -> Iterator[tuple[bool | None, str]]:
 
 
 def _cuda() -> Iterator[tuple[bool | None, str]]:
-    if importlib.util.find_spec("opalg.engines.cuda") is None:
-        yield None, "This version of opalg has the CPU engine only; what follows is not used yet."
-    if _installed("pycuda"):
-        yield True, f"PyCUDA {importlib.metadata.version('pycuda')} is installed."
-    else:
+    """What the CUDA engine finds, from the package to a projection on a device."""
+    if not _installed("pycuda"):
         yield (
             None,
-            "PyCUDA is not installed; kernels on CUDA devices need it: pip install opalg[cuda]",
+            "PyCUDA is not installed; arrays on CUDA devices need it: pip install opalg[cuda]",
         )
-    nvcc = _nvcc()
+        yield from _compiler()
+        yield (
+            None,
+            "NumPy arrays and CPU tensors are projected by the CPU engine; there is no other.",
+        )
+        return
+    yield True, f"PyCUDA {importlib.metadata.version('pycuda')} is installed."
+    try:
+        devices = cuda.devices()
+    except OpalgError as error:
+        yield None, f"There is no CUDA device: {error}."
+        devices = []
+    for ordinal, device in enumerate(devices):
+        yield True, f"CUDA device {ordinal} is {device}."
+    yield from _compiler()
+    reason = cuda.why_not()
+    if reason:
+        yield None, f"Arrays on CUDA devices cannot be projected: {reason}."
+        return
+    try:
+        chord = cuda.try_out()
+    except OpalgError as error:
+        yield False, f"The CUDA engine does not work: {error}"
+        return
+    right = chord == 4.0
     yield (
-        (True, f"The CUDA compiler is {nvcc}.")
-        if nvcc
-        else (None, "There is no CUDA compiler (nvcc); it comes with NVIDIA's CUDA toolkit.")
+        right,
+        f"It projects four pixels of one to {chord:g}"
+        + (", as it should." if right else ", which is wrong."),
+    )
+    yield (
+        True,
+        "Arrays on CUDA devices are projected there, NumPy arrays and CPU tensors by the CPU engine.",
     )
 
 
-def _nvcc() -> str | None:
-    found = shutil.which("nvcc")
-    homes = [os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH")] + ["/usr/local/cuda"]
-    for home in filter(None, homes):
-        candidate = Path(home, "bin", "nvcc")
-        if found is None and candidate.is_file():
-            found = str(candidate)
-    return found
+def _compiler() -> Iterator[tuple[bool | None, str]]:
+    try:
+        found = compiler.find_compiler()
+    except OpalgError as error:
+        yield None, f"CUDA kernels cannot be compiled: {error}."
+        return
+    yield True, f"CUDA kernels are compiled by {found} ({found.path})."
+    yield True, f"What was compiled is kept in {compiler.cache_folder()}."
 
 
 def _extras() -> Iterator[tuple[bool | None, str]]:

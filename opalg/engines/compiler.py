@@ -16,6 +16,7 @@ import glob
 import hashlib
 import importlib.resources
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,10 @@ class Compiler(NamedTuple):
     """Of the program, or of the library."""
     version: str
     """What it says about itself: part of the key under which results are kept."""
+
+    def __str__(self) -> str:
+        release = re.search(r"release ([\d.]+)", self.version)
+        return f"{self.kind} {release[1]}" if release else self.version
 
 
 def compile_kernel(source: str, defines: tuple[tuple[str, str], ...], architecture: str) -> bytes:

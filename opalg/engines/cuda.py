@@ -13,6 +13,7 @@ import ctypes
 import importlib
 import math
 import os
+import sys
 import threading
 from types import ModuleType
 from typing import Any
@@ -36,10 +37,11 @@ from opalg.errors import (
 __all__ = [
     "backproject",
     "backproject_voxels",
-    "device_count",
+    "devices",
     "empty",
     "project",
     "project_voxels",
+    "try_out",
     "why_not",
 ]
 
@@ -118,7 +120,7 @@ def empty(x: Array, shape: tuple[int, ...], dtype: str | None = None) -> Array:
 def why_not() -> str:
     """Why kernels cannot run here, in one sentence; empty if they can."""
     try:
-        if not device_count():
+        if not devices():
             return "there is no CUDA device"
         compiler.find_compiler()
     except (DeviceError, MissingExtraError) as error:
@@ -126,8 +128,8 @@ def why_not() -> str:
     return ""
 
 
-def device_count() -> int:
-    """The number of CUDA devices.
+def devices() -> list[str]:
+    """The CUDA devices in words: name, architecture, memory, and the version of their driver.
 
     Raises
     ------
@@ -136,7 +138,36 @@ def device_count() -> int:
     DeviceError
         Without a driver.
     """
-    return int(_pycuda().Device.count())
+    driver = _pycuda()
+    number = driver.get_driver_version()
+    version = f"{number // 1000}.{number % 1000 // 10}"
+    found = [driver.Device(ordinal) for ordinal in range(driver.Device.count())]
+    return [
+        "{}, sm_{}{}, {:.0f} GiB, driver for CUDA {}".format(
+            device.name(), *device.compute_capability(), device.total_memory() / 2**30, version
+        )
+        for device in found
+    ]
+
+
+def try_out() -> float:
+    """Compile a kernel and project a column of four ones on device 0; gives 4.0 if all is well.
+
+    Raises
+    ------
+    MissingExtraError, DeviceError
+        If something does not work.
+    """
+    plan = ParallelPlan((4, 1), (1,), [[0, 0, 1, 0, 0, 1]], [1.0])
+    driver, result = _pycuda(), np.zeros((1, 1), np.float32)
+    with _device(0):
+        gpuarray = sys.modules["pycuda.gpuarray"]
+        x, y = gpuarray.to_gpu(np.ones((4, 1), np.float32)), gpuarray.to_gpu(result)
+        try:
+            project(plan, x, y)
+            return float(y.get()[0, 0])
+        except driver.Error as error:
+            raise DeviceError(f"a kernel failed: {error}") from None
 
 
 # ---------------------------------------------------------------------------------------------------- a call

@@ -8,7 +8,7 @@ import pytest
 
 import opalg
 from opalg.cli import doctor
-from opalg.errors import MissingExtraError
+from opalg.errors import DeviceError, MissingExtraError
 
 
 def test_a_healthy_installation(run):
@@ -29,7 +29,11 @@ def test_what_is_missing_is_told_with_what_brings_it(run, monkeypatch):
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    monkeypatch.setattr(doctor, "_nvcc", lambda: None)
+
+    def nothing():
+        raise DeviceError("no compiler for CUDA kernels was found")
+
+    monkeypatch.setattr(doctor.compiler, "find_compiler", nothing)
     done = run("doctor")
     assert done.exit_code == 0
     assert (
@@ -37,8 +41,29 @@ def test_what_is_missing_is_told_with_what_brings_it(run, monkeypatch):
         in (done.output)
     )
     assert "pip install opalg[cuda]" in done.output
-    assert "[--] There is no CUDA compiler (nvcc)" in done.output
+    assert "[--] CUDA kernels cannot be compiled: no compiler" in done.output
     assert "plotly missing: pip install opalg[report]" in done.output
+
+
+def test_what_there_is_of_cuda(run, monkeypatch):
+    def version(name):
+        return "2026.1" if name == "pycuda" else real(name)
+
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    found = doctor.compiler.Compiler("nvcc", "/cuda/bin/nvcc", "Cuda, release 13.0, V13.0.88")
+    monkeypatch.setattr(doctor.compiler, "find_compiler", lambda: found)
+    monkeypatch.setattr(doctor.cuda, "devices", lambda: ["a card"])
+    for projected, exit_code, verdict in (
+        (4.0, 0, ", as it should."),
+        (3.0, 1, ", which is wrong."),
+    ):
+        monkeypatch.setattr(doctor.cuda, "try_out", lambda value=projected: value)
+        done = run("doctor")
+        assert done.exit_code == exit_code
+        assert "[ok] PyCUDA 2026.1 is installed.\n[ok] CUDA device 0 is a card.\n" in done.output
+        assert "[ok] CUDA kernels are compiled by nvcc 13.0 (/cuda/bin/nvcc).\n" in done.output
+        assert f"It projects four pixels of one to {projected:g}{verdict}" in done.output
 
 
 def test_a_broken_engine(run, monkeypatch):

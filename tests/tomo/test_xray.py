@@ -180,7 +180,7 @@ def test_gradients():
 def test_tensors_on_other_devices_are_refused():
     torch = pytest.importorskip("torch")
     A = tomo.XrayTransform(oa.Grid((3, 4)), tomo.ParallelBeam(3, detector=5))
-    with pytest.raises(NotSupportedError, match="CPU engine only"):
+    with pytest.raises(NotSupportedError, match="for CPUs and for CUDA devices only"):
         A(torch.empty((3, 4), device="meta"))
 
 
