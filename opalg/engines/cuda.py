@@ -15,6 +15,7 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ import numpy as np
 from opalg.arrays import Array
 from opalg.engines import compiler
 from opalg.engines.cuda_device import Device
+from opalg.engines.cuda_streaming import run_on_devices
 from opalg.engines.device_arrays import Library, library_of
 from opalg.engines.divergent import DivergentPlan
 from opalg.engines.launches import Input, Output, Scratch
@@ -41,6 +43,7 @@ __all__ = [
     "empty",
     "project",
     "project_voxels",
+    "run_on_host",
     "try_out",
     "why_not",
 ]
@@ -103,6 +106,43 @@ def project_voxels(plan: Plan, x: Array, out: Array, *, weight: str = "none") ->
     """Apply the exact transpose of `backproject_voxels` (with interpolation in software)."""
     _run("project_voxels", plan, x, plan.volume_shape, out, plan.projection_shape,
          **_unless_default(weight=weight))  # fmt: skip
+
+
+def run_on_host(
+    direction: str,
+    plan: Plan,
+    x: np.ndarray[Any, Any],
+    out: np.ndarray[Any, Any],
+    devices: Sequence[int] = (0,),
+    memory_limit: int | None = None,
+    **options: str,
+) -> None:
+    """Compute with arrays of the host on CUDA devices, in parts that fit into their memory.
+
+    Parameters
+    ----------
+    direction : {"project", "backproject", "backproject_voxels", "project_voxels"}
+    plan
+        The geometry.
+    x, out
+        As of the function of that name, but NumPy arrays, float32 or float64, C-contiguous.
+    devices
+        Ordinals; they share the work.
+    memory_limit
+        Bytes that may be taken on each; by default four fifths of what is free.
+    options
+        Of the function of that name.
+
+    Raises
+    ------
+    ArgumentError
+        If the smallest parts need more than the limit.
+    MissingExtraError, DeviceError, DeviceMemoryError
+        As `project`.
+    """
+    _pycuda()
+    chosen = [_device(ordinal) for ordinal in devices]
+    run_on_devices(direction, plan, x, out, chosen, memory_limit, **_unless_default(**options))
 
 
 def empty(x: Array, shape: tuple[int, ...], dtype: str | None = None) -> Array:

@@ -1,0 +1,351 @@
+"""Takes arrays of the host through CUDA devices, in parts that fit: whatever the size of a card.
+
+What is computed is split into targets (views of a projection, slabs of a volume) and what it is computed
+from into sources. A target stays on a device while all sources pass by, and is added up there. Sources travel on
+one stream while kernels run on another, through page-locked memory, and so do results on their way back.
+Several devices share the targets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from opalg.engines.cuda_device import Device, Prepared
+from opalg.engines.divergent import DivergentPlan
+from opalg.engines.launches import Input, Output, Scratch, launches
+from opalg.engines.parallel import ParallelPlan
+from opalg.engines.parts import part_of, split
+from opalg.errors import ArgumentError
+
+__all__ = ["Schedule", "plan_schedule", "run_on_devices"]
+
+Plan = ParallelPlan | DivergentPlan
+
+_SHARE = 0.8  # of what is free, unless a limit is given: others allocate too
+_PIECE = 1 << 28  # bytes of results that travel while the next are computed
+_FROM_VOLUME = ("project", "project_voxels")
+
+
+class Schedule(NamedTuple):
+    """How a call is split, and what it takes."""
+
+    sources: list[slice]
+    targets: list[slice]
+    parts: dict[tuple[int, int], Plan]
+    """The plan of each pair of source and target."""
+    bytes: int
+    """Memory on a device, but for constant data of plans."""
+
+
+def plan_schedule(
+    direction: str, plan: Plan, dtype: str, limit: int, devices: int = 1, **options: Any
+) -> Schedule:
+    """Split a call such that what a device holds at a time stays below a limit.
+
+    Parameters
+    ----------
+    direction
+        As in `opalg.engines.launches.launches`, whose options follow.
+    plan
+        The geometry.
+    dtype
+        Of the arrays.
+    limit
+        Bytes on each device.
+    devices
+        How many there are; there are at least as many targets, where possible.
+
+    Raises
+    ------
+    ArgumentError
+        If one view and one layer of the volume are more than the limit already.
+    """
+    views, layers = plan.projection_shape[0], plan.volume_shape[0]
+    most = (layers, views) if direction in _FROM_VOLUME else (views, layers)
+    whole = _schedule(direction, plan, dtype, 1, 1, options)
+    pieces = math.ceil(_largest(direction, plan, dtype, whole)[1] / _PIECE)
+    sources, targets = 1, max(1, min(most[1], max(devices, pieces)))
+    while True:
+        schedule = _schedule(direction, plan, dtype, sources, targets, options)
+        if schedule.bytes <= limit:
+            return schedule
+        if sources >= most[0] and targets >= most[1]:
+            raise ArgumentError(
+                f"memory_limit is {limit:,} bytes, and the smallest parts need {schedule.bytes:,} on a device"
+            )
+        # Targets cost nothing but launches as long as there is one source; then both shrink together.
+        held = _largest(direction, plan, dtype, schedule)
+        grow_targets = (held[1] >= held[0] and targets < most[1]) or sources == most[0]
+        if grow_targets:
+            targets = min(most[1], max(targets + 1, math.ceil(targets * 1.5)))
+        else:
+            sources = min(most[0], max(sources + 1, math.ceil(sources * 1.5)))
+
+
+def _schedule(
+    direction: str, plan: Plan, dtype: str, sources: int, targets: int, options: dict[str, Any]
+) -> Schedule:
+    views, layers = plan.projection_shape[0], plan.volume_shape[0]
+    forward = direction in _FROM_VOLUME
+    first, second = (layers, views) if forward else (views, layers)
+    source_parts, target_parts = split(first, sources), split(second, targets)
+    parts = {
+        (s, t): part_of(plan, *((b, a) if forward else (a, b)))
+        for s, a in enumerate(source_parts)
+        for t, b in enumerate(target_parts)
+    }
+    # The first parts are the longest.
+    schedule = Schedule(source_parts, target_parts, parts, 0)
+    source, target = _largest(direction, plan, dtype, schedule)
+    scratch = max(
+        _scratch_bytes(parts[0, t], direction, dtype, options) for t in range(len(target_parts))
+    )
+    buffers = source * min(2, sources) + target * (min(2, targets) + (sources > 1))
+    return schedule._replace(bytes=buffers + scratch)
+
+
+def _scratch_bytes(plan: Plan, direction: str, dtype: str, options: dict[str, Any]) -> int:
+    scratch = {
+        id(argument): argument.bytes
+        for launch in launches(plan, direction, 1, dtype, **options)
+        for argument in launch.arguments
+        if isinstance(argument, Scratch)
+    }
+    return sum(scratch.values())
+
+
+def _largest(direction: str, plan: Plan, dtype: str, schedule: Schedule) -> tuple[int, int]:
+    """Bytes of the largest source and target."""
+    item = np.dtype(dtype).itemsize
+    shapes = plan.volume_shape[1:], plan.projection_shape[1:]
+    source, target = shapes if direction in _FROM_VOLUME else shapes[::-1]
+    longest = (schedule.sources[0], schedule.targets[0])
+    lengths = [part.stop - part.start for part in longest]
+    return tuple(  # type: ignore[return-value]
+        max(1, length * math.prod(shape) * item)
+        for length, shape in zip(lengths, (source, target), strict=True)
+    )
+
+
+def run_on_devices(
+    direction: str,
+    plan: Plan,
+    x: np.ndarray[Any, Any],
+    out: np.ndarray[Any, Any],
+    devices: list[Device],
+    memory_limit: int | None = None,
+    **options: Any,
+) -> None:
+    """Compute a direction of a plan from host memory to host memory.
+
+    Parameters
+    ----------
+    direction, plan, options
+        As in `opalg.engines.launches.launches`.
+    x, out
+        C-contiguous arrays, with the same batch axes in front.
+    devices
+        They share the work.
+    memory_limit
+        Bytes that may be taken on each; by default four fifths of what is free on the first.
+    """
+    dtype = x.dtype.name
+    schedule = _kept_schedule(direction, plan, dtype, devices, memory_limit, options)
+    split_at = x.ndim - len(plan.volume_shape)
+    images = x.reshape(-1, *x.shape[split_at:]), out.reshape(-1, *out.shape[split_at:])
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        mine = range(number, len(schedule.targets), len(devices))
+        try:
+            _Work(devices[number], direction, plan, schedule, dtype, options).run(*images, mine)
+        except BaseException as error:  # handed to the thread that waits
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(1, len(devices))]
+    for thread in threads:
+        thread.start()
+    work(0)
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+_schedules: weakref.WeakKeyDictionary[Plan, dict[Any, Schedule]] = weakref.WeakKeyDictionary()
+
+
+def _kept_schedule(
+    direction: str,
+    plan: Plan,
+    dtype: str,
+    devices: list[Device],
+    memory_limit: int | None,
+    options: dict[str, Any],
+) -> Schedule:
+    """The schedule of a call; that of the one before, whose plans are on the device, as long as it fits."""
+    limit = memory_limit
+    if limit is None:
+        with devices[0]:
+            limit = int(_SHARE * devices[0].driver.mem_get_info()[0])
+    kept = _schedules.setdefault(plan, {})
+    key = (direction, dtype, len(devices), memory_limit, *sorted(options.items()))
+    if key not in kept or kept[key].bytes > limit:
+        kept[key] = plan_schedule(direction, plan, dtype, limit, len(devices), **options)
+    return kept[key]
+
+
+class _Work:
+    """One device's share of a call."""
+
+    def __init__(
+        self,
+        device: Device,
+        direction: str,
+        plan: Plan,
+        schedule: Schedule,
+        dtype: str,
+        options: dict[str, Any],
+    ) -> None:
+        self.device = device
+        self.schedule = schedule
+        self.dtype = dtype
+        self.key = (direction, 1, dtype, *sorted(options.items()))
+        self.sizes = _largest(direction, plan, dtype, schedule)
+
+    def run(self, x: Any, out: Any, targets: range) -> None:
+        """Compute some targets of all images."""
+        if not len(targets):
+            return
+        driver = self.device.driver
+        with self.device:
+            try:
+                self._allocate(x.dtype)
+                for image, t in itertools.product(range(len(x)), targets):
+                    self._compute(x, out, image, t)
+                self._fetch_all()
+            except driver.MemoryError:
+                raise self.device.out_of_memory(self.schedule.bytes) from None
+            finally:
+                driver.Context.synchronize()
+                self.__dict__.clear()  # while the context is there
+
+    def _allocate(self, dtype: Any) -> None:
+        driver, (source, target) = self.device.driver, self.sizes
+        several_sources = len(self.schedule.sources) > 1
+        self.kernels, self.copies = driver.Stream(1), driver.Stream(1)
+        self.sources = [_Buffer(driver, source, dtype) for _ in range(1 + several_sources)]
+        self.targets = [
+            _Buffer(driver, target, dtype) for _ in range(min(2, len(self.schedule.targets)))
+        ]
+        self.sum_part = driver.mem_alloc(target) if several_sources else None
+        self.scratch: dict[int, tuple[Any, int]] = {}
+        self.outgrown: list[Any] = []
+        self.source_turn: Iterator[_Buffer] = itertools.cycle(self.sources)
+        self.target_turn: Iterator[_Buffer] = itertools.cycle(self.targets)
+        self.resident = -1  # the image that is the only source
+
+    def _compute(self, x: Any, out: Any, image: int, t: int) -> None:
+        """Add up one target and send it on its way back."""
+        target, result = next(self.target_turn), out[image, self.schedule.targets[t]]
+        target.fetch()
+        self.kernels.wait_for_event(target.moved)
+        for s, part in enumerate(self.schedule.sources):
+            source = self._source(x, image, part)
+            self.kernels.wait_for_event(source.moved)
+            place = self.sum_part if s else target.memory
+            self._launch(self.schedule.parts[s, t], source.memory, place)
+            source.used.record(self.kernels)
+            if s:
+                self._add(target, result.size)
+        target.used.record(self.kernels)
+        self.copies.wait_for_event(target.used)
+        target.send_back(result, self.copies)
+
+    def _source(self, x: Any, image: int, part: slice) -> _Buffer:
+        """A buffer with a source; one that is the only one stays for all targets."""
+        if len(self.sources) == 1 and self.resident == image:
+            return self.sources[0]
+        self.resident = image
+        source = next(self.source_turn)
+        source.moved.synchronize()  # the staging memory is free again
+        source.stage(x[image, part])
+        self.copies.wait_for_event(source.used)
+        source.send(x[image, part].size, self.copies)
+        return source
+
+    def _launch(self, plan: Plan, source: Any, target: Any) -> None:
+        handle = self.kernels.handle
+        prepared: Prepared = self.device.prepared(plan, self.key, handle)
+        places = {
+            Input: int(source),
+            Output: int(target),
+            Scratch: [int(self._scratch(k, size)) for k, size in enumerate(prepared.scratch)],
+        }
+        prepared.launch(places, handle, self.kernels)
+
+    def _scratch(self, k: int, size: int) -> Any:
+        """Memory for intermediate results; kernels are in order, so that all can use the same."""
+        if self.scratch.get(k, (None, 0))[1] < size:
+            self.outgrown.append(self.scratch.get(k))  # kernels may be using it
+            self.scratch[k] = (self.device.driver.mem_alloc(size), size)
+        return self.scratch[k][0]
+
+    def _add(self, target: _Buffer, count: int) -> None:
+        real = {"float32": "float", "float64": "double"}[self.dtype]
+        function = self.device.module("add_into.cu", (("OPALG_REAL", real),)).get_function(
+            "add_into"
+        )
+        function.prepare("PPq")
+        blocks = min(-(-count // 256), 1 << 20)
+        function.prepared_async_call(
+            (blocks, 1, 1), (256, 1, 1), self.kernels, int(target.memory), int(self.sum_part), count
+        )
+
+    def _fetch_all(self) -> None:
+        for target in self.targets:
+            target.fetch()
+
+
+class _Buffer:
+    """Memory on the device with page-locked memory of the host beside it."""
+
+    def __init__(self, driver: Any, size: int, dtype: Any) -> None:
+        self.driver = driver
+        self.memory = driver.mem_alloc(size)
+        self.staging = driver.pagelocked_empty(size // dtype.itemsize or 1, dtype)
+        self.used, self.moved = driver.Event(2), driver.Event(2)
+        self._destination: Any = None
+
+    def stage(self, values: Any) -> None:
+        """Copy from pageable memory."""
+        np.copyto(self.staging[: values.size], values.reshape(-1))
+
+    def send(self, count: int, stream: Any) -> None:
+        """Let what is staged travel to the device."""
+        if count:
+            self.driver.memcpy_htod_async(self.memory, self.staging[:count], stream)
+        self.moved.record(stream)
+
+    def send_back(self, destination: Any, stream: Any) -> None:
+        """Let a result travel from the device, to be fetched later."""
+        if destination.size:
+            self.driver.memcpy_dtoh_async(self.staging[: destination.size], self.memory, stream)
+        self.moved.record(stream)
+        self._destination = destination
+
+    def fetch(self) -> None:
+        """Wait for a result that travels, and put it in its place."""
+        if self._destination is not None:
+            self.moved.synchronize()
+            self._destination[...] = self.staging[: self._destination.size].reshape(
+                self._destination.shape
+            )
+            self._destination = None
