@@ -1,9 +1,9 @@
 """Takes arrays of the host through CUDA devices, in parts that fit: whatever the size of a card.
 
 What is computed is split into targets (views of a projection, slabs of a volume) and what it is computed
-from into sources. A target stays on a device while all sources pass by, and is added up there. Sources travel on
-one stream while kernels run on another, through page-locked memory, and so do results on their way back.
-Several devices share the targets.
+from into sources. A target stays on a device while all sources pass by, and is added up there. Sources
+travel on one stream while kernels run on another, through page-locked memory, and so do results on their
+way back. Several devices share the targets.
 """
 
 from __future__ import annotations

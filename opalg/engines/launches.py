@@ -238,6 +238,8 @@ def _case(plan: ParallelPlan | DivergentPlan) -> _Case:
     """What is computed once per plan."""
     case = _cases.get(plan)
     if case is None:
+        if isinstance(plan, ParallelPlan) and plan.spacing() is None:
+            raise ArgumentError("the lengths of the views of a plan belong to no common spacing")
         case = _Case(plan if isinstance(plan, DivergentPlan) else plan.as_rays())
         _cases[plan] = case
     return case

@@ -100,12 +100,40 @@ class ParallelPlan:
         """``(views, *detector_shape)``."""
         return (len(self.rays), *self.detector_shape)
 
+    def spacing(self) -> tuple[float, float] | None:
+        """The physical length of one index step along x and y that makes rays as long as they are.
+
+        Returns
+        -------
+        tuple of float or None
+            None if there is none, because views were given lengths that belong to no common grid.
+        """
+        if not len(self.rays):
+            return 1.0, 1.0
+        squares = self.rays[:, 4:] ** 2
+        wanted = squares.max(axis=1) * self.lengths**2
+        # |(spacing_x dx, spacing_y dy)|^2 = (length max(|dx|, |dy|))^2 for the views' directions (dx, dy).
+        found, *_ = np.linalg.lstsq(squares, wanted, rcond=1e-12)
+        # An axis along which no ray runs does not matter.
+        found = np.where(squares.any(axis=0), found, found.max(initial=0))
+        if not (found > 0).all() or not np.allclose(squares @ found, wanted, rtol=1e-9, atol=0):
+            return None
+        x, y = np.sqrt(found).tolist()
+        return x, y
+
     def as_rays(self) -> DivergentPlan:
-        """The same geometry, every ray by itself."""
+        """The same geometry, every ray by itself, in the units of `spacing` or else of one."""
         start, step, direction = (self.rays[:, k : k + 2] for k in (0, 2, 4))
+        spacing = self.spacing() or (1.0, 1.0)
         if self.rows is None:
             return DivergentPlan(
-                self.volume_shape, self.detector_shape, direction, start, step, parallel=True
+                self.volume_shape,
+                self.detector_shape,
+                direction,
+                start,
+                step,
+                spacing=spacing,
+                parallel=True,
             )
 
         def at_height(vectors: np.ndarray, z: float) -> np.ndarray:
@@ -118,6 +146,7 @@ class ParallelPlan:
             at_height(start, self.rows[0]),
             at_height(step, 0),
             at_height(np.zeros_like(start), self.rows[1]),
+            spacing=(*spacing, 1.0),
             parallel=True,
         )
 

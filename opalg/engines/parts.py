@@ -1,8 +1,8 @@
 """Parts of a projection: some of the views, a slab of the volume.
 
 Projection is linear in the volume, and voxels beyond it count as zero. So the projection of a volume is the
-sum of those of its slabs, each in a plan whose volume is the slab, and the back projection of all views is the
-sum of those of some.
+sum of those of its slabs, each in a plan whose volume is the slab, and the back projection of all views is
+the sum of those of some.
 """
 
 from __future__ import annotations

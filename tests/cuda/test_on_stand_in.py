@@ -18,7 +18,11 @@ pytestmark = pytest.mark.skipif(
 def test_gpu_tests_pass_on_the_stand_in(stand_in):
     output = stand_in.pytest("test_gpu.py")
     skipped = set(re.findall(r"SKIPPED \[\d+\] \S+ (.*)", output))
-    assert skipped <= {"CuPy is not installed", "needs two GPUs with PyTorch tensors on both"}
+    assert skipped <= {
+        "CuPy is not installed",
+        "needs two GPUs with PyTorch tensors on both",
+        "there is no kernel yet",
+    }
 
 
 def test_what_the_driver_is_asked(stand_in):

@@ -10,8 +10,9 @@ import opalg as oa
 from opalg import tomo
 from opalg.engines import cpu
 from opalg.engines.launches import launches
+from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError
-from opalg.tomo.plans import general_plan
+from opalg.tomo.plans import general_plan, make_plan
 
 KINDS = [
     *("parallel 2D", "parallel 3D", "fan", "cone"),
@@ -58,3 +59,22 @@ def test_what_is_unknown_is_named():
         launches(plan, "project", 1, "int8")
     with pytest.raises(ArgumentError, match="direction must be one of project"):
         launches(plan, "sideways", 1)
+
+
+@pytest.mark.parametrize("kind", ["parallel 2D", "parallel 3D"])
+def test_plans_of_slices_agree_with_the_cpu(kind):
+    geometry = tomo.random_geometry(kind, 0)
+    grid = oa.Grid((3, 5, 7)[-geometry.ndim :], spacing=(2.0, 0.8, 1.3)[-geometry.ndim :])
+    plan = make_plan(geometry, grid)
+    assert isinstance(plan, ParallelPlan)
+    x = np.random.default_rng(0).standard_normal((1, *plan.volume_shape))
+    expected, result = np.empty((2, 1, *plan.projection_shape))
+    cpu.project(plan, x, expected)
+    cuda_on_host.execute(launches(plan, "project", 1, "float64"), x, result)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12 * abs(expected).max())
+
+
+def test_lengths_of_no_common_spacing_are_refused():
+    plan = ParallelPlan((4, 4), (4,), [[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 0, 1]], [1.0, 2.0])
+    with pytest.raises(ArgumentError, match="no common spacing"):
+        launches(plan, "project", 1)
