@@ -1,0 +1,1 @@
+"""The parts of `opalg.tomo.noise`, under which name they are used."""
