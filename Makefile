@@ -57,5 +57,5 @@ check: ## run exactly what CI runs
 	@bash .ci/run
 
 clean: ## remove everything the tasks made, .venv included
-	rm -rf .venv build dist demo docs/_build docs/api .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist demo docs/_build docs/api docs/gallery .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_extensions", "_templates"]
 templates_path = ["_templates"]
@@ -28,6 +29,21 @@ templates_path = ["_templates"]
 # -------------------------------------------------------------------------------------------- pages
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+# ---------------------------------------------------------------------------------- gallery of solvers
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "run_stale_examples": True,  # the library may have changed, if not the script
+    "image_scrapers": ("gallery_figures.scrape",),
+    "download_all_examples": False,
+    "show_signature": False,
+    "min_reported_time": 30,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+}
 
 # ------------------------------------------------------------------------------------ API reference
 # A package documents exactly the names in its __all__, under the name by which users import them.
