@@ -2,8 +2,9 @@
 Direct methods: filtered back projection
 ========================================
 
-One pass over the data: each view is filtered and smeared back. With many views and little noise nothing beats it for
-its price. Its one knob is the window on the ramp filter, which trades resolution for noise.
+One pass over the data: each view is filtered and smeared back. With many views and little noise
+nothing beats it for its price. Its one knob is the window on the ramp filter, which trades
+resolution for noise.
 """
 
 import opalg as oa
@@ -24,11 +25,13 @@ report = solvers.compare({name: tomo.FBP(A, window=name) for name in windows}, y
 print(report)
 
 # %%
-# The upper row shows the images, the lower one what differs from the truth: noise with Ram-Lak, edges with Hann.
+# The upper row shows the images, the lower one what differs from the truth: noise with Ram-Lak,
+# edges with Hann.
 figure = report.plot_images(limits=(0.0, 0.0085))
 
 # %%
-# A fan or a cone beam takes the same lines; ``FBP`` and ``FDK`` bring the weights that belong to the geometry.
+# A fan or a cone beam takes the same lines; ``FBP`` and ``FDK`` bring the weights that belong to
+# the geometry.
 fan = tomo.FanBeam(angles=360, detector=320, pitch=2.0, sod=400.0, sdd=800.0)
 F = tomo.XrayTransform(grid, fan)
 x = tomo.FBP(F, window="hann")(phantom.project(fan))

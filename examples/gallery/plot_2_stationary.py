@@ -2,8 +2,8 @@
 Row action and stationary methods: SIRT, SART and relatives
 ===========================================================
 
-All of them repeat one line, ``x += C A.H(R (y - A(x)))``, and differ in the weights ``R`` and ``C`` and in how many rays they
-take at a time. They need no regulariser: stopping early is one.
+All of them repeat one line, ``x += C A.H(R (y - A(x)))``, and differ in the weights ``R`` and ``C``
+and in how many rays they take at a time. They need no regulariser: stopping early is one.
 """
 
 import opalg as oa
@@ -18,7 +18,8 @@ truth = phantom.sample(grid)
 y = tomo.noise.poisson(phantom.project(geometry), photons=1e5, seed=0)
 
 # %%
-# Each method gets 60 sweeps over the data. ``minimum=0`` projects onto images without negative values after each step.
+# Each method gets 60 sweeps over the data. ``minimum=0`` projects onto images without negative
+# values after each step.
 report = solvers.compare(
     {
         "Landweber": solvers.Landweber(A, iterations=60, minimum=0.0),
@@ -32,8 +33,9 @@ report = solvers.compare(
 print(report)
 
 # %%
-# Subsets are about as many times faster at first as there are of them. Later they wander around the solution, since no
-# image explains all subsets of noisy data: relaxation below one, or stopping, helps.
+# Subsets are about as many times faster at first as there are of them. Later they wander around the
+# solution, since no image explains all subsets of noisy data: relaxation below one, or stopping,
+# helps.
 figure = report.plot_convergence("psnr")
 
 # %%

@@ -2,8 +2,8 @@
 Krylov methods: CGLS, LSQR, LSMR and the hybrid
 ===============================================
 
-They take the best combination of all steps so far, and so need ten steps where SIRT needs a hundred. On noisy
-data that cuts both ways: after the image they fit the noise, just as quickly.
+They take the best combination of all steps so far, and so need ten steps where SIRT needs a
+hundred. On noisy data that cuts both ways: after the image they fit the noise, just as quickly.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ clean = phantom.project(geometry)
 y = tomo.noise.poisson(clean, photons=2e4, seed=0)
 
 # %%
-# The hybrid method solves a damped problem in each Krylov space and chooses the damping by itself (here by
-# generalised cross validation), so that it does not matter when it is stopped.
+# The hybrid method solves a damped problem in each Krylov space and chooses the damping by itself
+# (here by generalised cross validation), so that it does not matter when it is stopped.
 report = solvers.compare(
     {
         "CGLS": solvers.CGLS(A, iterations=40),

@@ -2,8 +2,9 @@
 Statistical methods: MLEM, OSEM and MAP-EM
 ==========================================
 
-Emission tomography counts photons: ``y`` is Poisson distributed around ``A(x)``, few counts are the rule, and ``x`` is never
-negative. Expectation maximisation climbs the likelihood of just that model.
+Emission tomography counts photons: ``y`` is Poisson distributed around ``A(x)``, few counts are the
+rule, and ``x`` is never negative. Expectation maximisation climbs the likelihood of just that
+model.
 """
 
 import numpy as np
@@ -23,7 +24,8 @@ truth = truth * np.float32(scale)
 counts = np.random.default_rng(0).poisson(A(truth)).astype("float32")
 
 # %%
-# OSEM makes one step per subset of the views. MAP-EM adds a prior, here a smooth one on the differences of neighbours.
+# OSEM makes one step per subset of the views. MAP-EM adds a prior, here a smooth one on the
+# differences of neighbours.
 G = oa.Gradient(grid)
 smooth = 3e-2 * fn.Huber(G.range, 1.0) @ G
 report = solvers.compare(

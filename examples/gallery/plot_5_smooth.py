@@ -2,8 +2,9 @@
 Smooth objectives: gradient descent, Nesterov, nonlinear CG, L-BFGS
 ===================================================================
 
-If all terms of the objective have a gradient, these methods need nothing else. The regulariser here is Huber's function of
-the gradient: quadratic for small differences (noise), linear for large ones (edges).
+If all terms of the objective have a gradient, these methods need nothing else. The regulariser here
+is Huber's function of the gradient: quadratic for small differences (noise), linear for large ones
+(edges).
 """
 
 import opalg as oa

@@ -2,8 +2,9 @@
 Proximal methods: total variation by FISTA, PDHG and ADMM
 =========================================================
 
-The total variation has no gradient at its minimum, where the picture is flat, and that is just why it is good at flat
-pictures. Proximal methods take such terms by their proximal map. The objective is written once; each solver takes it apart.
+The total variation has no gradient at its minimum, where the picture is flat, and that is just why
+it is good at flat pictures. Proximal methods take such terms by their proximal map. The objective
+is written once; each solver takes it apart.
 """
 
 import opalg as oa
@@ -19,7 +20,8 @@ truth = phantom.sample(grid)
 y = tomo.noise.poisson(phantom.project(geometry), photons=1e5, seed=0)
 
 # %%
-# ``fn.GroupL1(G.range) @ G`` is the isotropic total variation: the sum of the lengths of all gradients.
+# ``fn.GroupL1(G.range) @ G`` is the isotropic total variation: the sum of the lengths of all
+# gradients.
 G = oa.Gradient(grid)
 regularizer = 0.02 * fn.GroupL1(G.range) @ G + fn.NonNegative(grid)
 
@@ -42,7 +44,8 @@ figure = report.plot_convergence("psnr")
 figure = report.plot_images(limits=(0.0, 0.0085))
 
 # %%
-# ``FISTA`` wants one term with a proximal map beside the data. It has none for ``GroupL1 @ G``, and says who does:
+# ``FISTA`` wants one term with a proximal map beside the data. It has none for ``GroupL1 @ G``, and
+# says who does:
 try:
     solvers.FISTA(A, regularizer=regularizer, iterations=1)(y)
 except oa.errors.NotSupportedError as error:

@@ -2,8 +2,9 @@
 Stochastic methods over subsets: SGD, SVRG, SAGA, SPDHG
 =======================================================
 
-A gradient of one subset of the views costs a fraction of the whole and points nearly the same way. Plain SGD
-with constant steps ends up dancing around the minimum; SVRG and SAGA remember enough to stand still there.
+A gradient of one subset of the views costs a fraction of the whole and points nearly the same way.
+Plain SGD with constant steps ends up dancing around the minimum; SVRG and SAGA remember enough to
+stand still there.
 """
 
 import opalg as oa

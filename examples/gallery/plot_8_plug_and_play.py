@@ -2,8 +2,8 @@
 Plug and play: a denoiser as the prior
 ======================================
 
-A proximal map of a regulariser is a denoiser. Plug-and-play turns that round: any denoiser takes its place, be it a
-filter, a function of another package or a network.
+A proximal map of a regulariser is a denoiser. Plug-and-play turns that round: any denoiser takes
+its place, be it a filter, a function of another package or a network.
 """
 
 from skimage.restoration import denoise_nl_means
@@ -22,7 +22,8 @@ y = tomo.noise.poisson(phantom.project(geometry), photons=5e4, seed=0)
 
 
 # %%
-# Non-local means averages patches that look alike. It takes an image and gives one: nothing more is asked of it.
+# Non-local means averages patches that look alike. It takes an image and gives one: nothing more is
+# asked of it.
 def nonlocal_means(x):
     return denoise_nl_means(x, patch_size=5, patch_distance=5, h=3e-4, fast_mode=True)
 
