@@ -28,6 +28,7 @@ from opalg.solvers.splits import (
     Entries,
     Split,
     add_multiple,
+    ascend,
     blocks,
     dual_prox,
     listed,
@@ -258,13 +259,15 @@ class PrimalDual(ObjectiveSolver):
         if not problem.splits:
             return None
         space, count = problem.dual_space, len(problem.splits)
-        work = listed(state.buffer("q", space), count)
         target = listed(state.buffer("r" if keep else "p", space), count)
         values = []
         for i, split in enumerate(problem.splits):
-            q = split.K(bar, out=work[i])
-            q = add_multiple(split.K.range, p[i], sigmas[i], q, work[i])
-            values.append(dual_prox(split, q, sigmas[i], target[i], work[i]))
+            if not ascend(split, bar, p[i], sigmas[i], target[i]):
+                work = listed(state.buffer("q", space), count)[i]
+                q = split.K(bar, out=work)
+                q = add_multiple(split.K.range, p[i], sigmas[i], q, work)
+                target[i] = dual_prox(split, q, sigmas[i], target[i], work)
+            values.append(target[i])
         return blocks(values)
 
     # What the variants change

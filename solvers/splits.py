@@ -37,6 +37,7 @@ __all__ = [
     "Entries",
     "Split",
     "add_multiple",
+    "ascend",
     "dual_prox",
     "blocks",
     "judge",
@@ -174,6 +175,17 @@ def f_identity(x: Array, out: Array | None) -> Array:
 def inverse(step: Any) -> Any:
     """``1 / step``."""
     return step.inverse if isinstance(step, Entries) else 1 / step
+
+
+def ascend(split: Split, x: Array, p: Array, step: Any, out: Array | None) -> bool:
+    """Write the proximal map of the conjugate at ``p + step * K(x)`` to ``out`` if there is a form for both.
+
+    ``out`` may be ``p``. Nothing is done, and False returned, where `dual_prox` has to do it, and while
+    the state is functional.
+    """
+    if out is None or split.star is None or isinstance(step, Entries):
+        return False
+    return split.star._ascend(split.K, x, p, step, out)
 
 
 def dual_prox(split: Split, q: Array, step: Any, out: Array | None, work: Array | None) -> Array:

@@ -1,12 +1,7 @@
 // Compiled once per instruction set, with OPALG_ISA as the name of its namespace.
-#if defined(__AVX512F__)
-#define OPALG_REGISTER_BYTES 64
-#elif defined(__AVX2__)
-#define OPALG_REGISTER_BYTES 32
-#else
-#define OPALG_REGISTER_BYTES 16
-#endif
+#include "registers.h"
 
+#include "difference_kernels.h"
 #include "image_kernels.h"
 #include "line_kernels.h"
 #include "packing_kernels.h"
@@ -17,15 +12,13 @@
 namespace opalg {
 namespace OPALG_ISA {
 
-template <class T> using Register = Pack<T, OPALG_REGISTER_BYTES / sizeof(T)>;
-
 #define OPALG_KERNELS(T)                                                                               \
     {                                                                                                  \
         Lanes<Register<T>>::count, project_image<Register<T>>, project_stack<Register<T>>,             \
             backproject_image<Register<T>>, backproject_stack<Register<T>>, pack_row<Register<T>>,     \
             unpack_row<Register<T>>, project_rays<Register<T>>, scatter_rays<Register<T>>,             \
             scale_row<Register<T>>, sample_lines<Register<T>>, gather_line<Register<T>>,               \
-            sample_shadows<Register<T>>                                                                \
+            sample_shadows<Register<T>>, sum_differences<Register<T>>, shrink_field<Register<T>>       \
     }
 
 extern const Kernels<float> float32;

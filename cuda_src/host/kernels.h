@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "../joseph.cuh"
+#include "difference_jobs.h"
 #include "line_jobs.h"
 #include "ray_jobs.h"
 #include "voxel_jobs.h"
@@ -95,6 +96,8 @@ template <class T> struct Kernels {
     void (*sample_lines)(const SampleLines<T>&);
     void (*gather_line)(const GatherLine<T>&);
     void (*sample_shadows)(const SampleShadows<T>&);
+    void (*sum_differences)(const SumDifferences<T>&);
+    void (*shrink_field)(const ShrinkField<T>&);
 };
 
 struct InstructionSet {

@@ -10,7 +10,9 @@
 #include <tuple>
 #include <vector>
 
+#include "differences_module.h"
 #include "dispatch.h"
+#include "gil.h"
 #include "ledger.h"
 #include "problem.h"
 #include "ray_problem.h"
@@ -43,25 +45,8 @@ static Problem make_problem(const Matrix<const double>& rays, const Vector<const
     return problem;
 }
 
-// Runs without the GIL. A thread that may see Ctrl-C takes it for a moment, about every 50 ms.
 template <class P, class Work> static void run(const P& problem, int threads, bool interruptible, const Work& work) {
-    bool raised = false;
-    {
-        nb::gil_scoped_release release;
-        std::function<bool()> interrupted;
-        if (interruptible)
-            interrupted = [&raised] {
-                nb::gil_scoped_acquire acquire;
-                return raised = PyErr_CheckSignals() != 0;
-            };
-        try {
-            Team team(useful_threads(problem, threads), interrupted);
-            work(team);
-        } catch (const Cancelled&) {
-            // The exception that the signal handler raised is set, and thrown below.
-        }
-    }
-    if (raised) throw nb::python_error();
+    run_without_gil(useful_threads(problem, threads), interruptible, work);
 }
 
 // Bytes of scratch memory that the same work would take.
@@ -237,7 +222,8 @@ static void bind_scratch(nb::module_& m) {
 }
 
 NB_MODULE(_cpu, m) {
-    m.doc() = "Projectors on the CPU; use opalg.engines.cpu.";
+    m.doc() = "Projectors and differences on the CPU; use opalg.engines.";
+    nb::set_leak_warnings(false);  // operators in caches live until the interpreter ends, which is no leak
     bind<float>(m);
     bind<double>(m);
     nb::class_<RayArrays>(m, "RayArrays")
@@ -250,6 +236,7 @@ NB_MODULE(_cpu, m) {
     bind_voxels<float>(m);
     bind_voxels<double>(m);
     bind_scratch(m);
+    bind_differences(m);
     m.def("instruction_sets", [] {
         std::vector<std::tuple<std::string, std::string>> sets;
         for (const InstructionSet& set : available_instruction_sets()) sets.emplace_back(set.name, set.description);

@@ -77,3 +77,44 @@ def backproject_voxels(
 ) -> None: ...
 def instruction_sets() -> list[tuple[str, str]]: ...
 def active_instruction_set() -> str: ...
+
+class Differences:
+    def __init__(self) -> None: ...
+    def add(
+        self,
+        n: int,
+        first: int,
+        weight: float,
+        inner: Any,
+        outer: Any,
+        axis: int,
+        source: int,
+        target: int,
+    ) -> None: ...
+    def sum(
+        self,
+        batch: int,
+        shape: tuple[int, int, int],
+        unit: int,
+        sources: list[Any],
+        bases: list[Any],
+        factor: float,
+        scale: float,
+        targets: list[Any],
+        threads: int,
+        interruptible: bool,
+    ) -> None: ...
+    def shrink(
+        self,
+        batch: int,
+        shape: tuple[int, int, int],
+        unit: int,
+        source: list[Any],
+        fields: list[Any],
+        scales: list[float],
+        radii: list[float],
+        how: int,
+        targets: list[Any],
+        threads: int,
+        interruptible: bool,
+    ) -> None: ...

@@ -192,6 +192,14 @@ class Functional(Value):
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
         raise NotSupportedError(self._no_prox())
 
+    def _ascend(self, K: Operator, x: Array, p: Array, step: Any, out: Array) -> bool:
+        """Write the prox of this functional at ``p + step * K(x)`` to ``out`` (it may be ``p``) in one go.
+
+        The step of primal-dual methods. Tells whether that was done: False, with ``out`` untouched, where
+        there is nothing quicker than one after the other.
+        """
+        return False
+
     def _no_prox(self) -> str:
         return f"no rule is known for the prox of {self}; a splitting method takes its parts one by one"
 

@@ -13,6 +13,7 @@ from opalg.errors import NotSupportedError
 from opalg.functionals.entries import flat, integral, modulus, pieces, unflat
 from opalg.functionals.functional import Functional, positive
 from opalg.functionals.indicators import Indicator
+from opalg.functionals.shrinking import shrink, shrink_after_gradient
 from opalg.spaces import Blocks, ProductSpace, Space
 
 __all__ = ["GroupBall", "GroupL1"]
@@ -86,7 +87,9 @@ class GroupL1(_Group):
         return integral(self.domain[0].real, modulus(*x))
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
-        return self._each(_shorten, x, step, out)
+        number = step.first if isinstance(step, Blocks) else step
+        found = shrink(self.domain, x, number, "by_length", out)
+        return self._each(_shorten, x, step, out) if found is None else found
 
     def _dilated(self, factor: complex) -> Functional | None:
         return abs(factor) * self
@@ -124,7 +127,11 @@ class GroupBall(_Group, Indicator):
         return integral(self.domain[0].real, barrier)
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
-        return self._each(self._cut, x, None, out)
+        found = shrink(self.domain, x, self.radius, "into_ball", out)
+        return self._each(self._cut, x, None, out) if found is None else found
+
+    def _ascend(self, K: Any, x: Array, p: Array, step: Any, out: Array) -> bool:
+        return shrink_after_gradient(K, x, p, step, self.radius, "into_ball", out)
 
     def _cut(self, *parts: Array) -> list[Array]:
         size = modulus(*parts)

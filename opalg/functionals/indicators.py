@@ -16,6 +16,7 @@ from opalg.errors import ArgumentError, DtypeError
 from opalg.functionals.entries import Field, duplicate, flat, leaves
 from opalg.functionals.functional import Functional, positive
 from opalg.functionals.pointwise import Pointwise
+from opalg.functionals.shrinking import shrink_after_gradient
 from opalg.functionals.steps import is_number
 from opalg.operators import Zero, printing
 
@@ -224,6 +225,9 @@ class LInfinityBall(Pointwise, Indicator):
         if dtype_of(x).kind != "c":
             return xp.clip(x, -self.radius, self.radius)
         return x * (self.radius / xp.maximum(xp.abs(x), self.radius))
+
+    def _ascend(self, K: Any, x: Array, p: Array, step: Any, out: Array) -> bool:
+        return shrink_after_gradient(K, x, p, step, self.radius, "into_box", out)
 
     def _dilated(self, factor: complex) -> Functional | None:
         return LInfinityBall(self.domain, self.radius / abs(factor))

@@ -27,6 +27,7 @@ import numpy as np
 from opalg.arrays import Array
 from opalg.errors import ArgumentError
 from opalg.operators import printing
+from opalg.operators.compiled_differences import CompiledDifferences, along_axes, along_axis
 from opalg.operators.difference_norms import first_difference_norm, second_difference_norm
 from opalg.operators.norms import Bounds, refined
 from opalg.operators.operator import Cost, LinearOperator, algebra
@@ -98,6 +99,8 @@ class PartialDerivative(LinearOperator):
         n, behind = space.shape[self.axis], space.ndim - self.axis - 1
         self._stencil = first_difference(n, behind, self.scheme, self.boundary, self.spacing)
         self._reverse = self._stencil.transposed()
+        self._compiled = along_axis(space.shape, self.axis, self._stencil)
+        self._compiled_reverse = along_axis(space.shape, self.axis, self._reverse)
 
     @property
     def real(self) -> bool:
@@ -105,16 +108,19 @@ class PartialDerivative(LinearOperator):
         return True
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        return _run(self._stencil, x, out, self.range)
+        out = _memory(x, out, self.range)
+        return out if self._compiled.write([x], [out]) else self._stencil.write(x, out)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        return _run(self._reverse, y, out, self.domain)
+        out = _memory(y, out, self.domain)
+        return out if self._compiled_reverse.write([y], [out]) else self._reverse.write(y, out)
 
     def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
-        return self._stencil.add(x, out, scale)
+        return out if self._compiled.add([x], [out], scale) else self._stencil.add(x, out, scale)
 
     def _accumulate_transpose(self, y: Array, out: Array, scale: Any = 1) -> Array:
-        return self._reverse.add(y, out, scale)
+        done = self._compiled_reverse.add([y], [out], scale)
+        return out if done else self._reverse.add(y, out, scale)
 
     def _norm_bounds(self) -> Bounds:
         n = self.domain.shape[self.axis]
@@ -180,6 +186,11 @@ class Gradient(LinearOperator):
         self.partials = tuple(
             PartialDerivative(space, axis, scheme, boundary) for axis in range(space.ndim)
         )
+        stencils = [partial._stencil for partial in self.partials]
+        self._compiled = along_axes(space.shape, stencils, targets=True)
+        self._compiled_reverse = along_axes(
+            space.shape, [partial._reverse for partial in self.partials], sources=True
+        )
 
     @property
     def real(self) -> bool:
@@ -193,16 +204,28 @@ class Gradient(LinearOperator):
         return super()._gram()
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        return Blocks(
-            partial._apply(x, None if out is None else out[i])
-            for i, partial in enumerate(self.partials)
-        )
+        if out is None:
+            out = self.range.empty(like=x, batch=self.domain.batch_shape(x))
+        if self._compiled.write([x], out):
+            return out
+        return Blocks(p._apply(x, part) for p, part in zip(self.partials, out, strict=True))
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
+        out = _memory(y[0], out, self.domain)
+        if self._compiled_reverse.write(y, [out]):
+            return out
         out = self.partials[0]._apply_transpose(y[0], out)
         return self._add_rest(y, out, 1)
 
+    def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
+        if self._compiled.add([x], out, scale):
+            return out
+        parts = zip(self.partials, out, strict=True)
+        return Blocks(partial._accumulate(x, part, scale) for partial, part in parts)
+
     def _accumulate_transpose(self, y: Array, out: Array, scale: Any = 1) -> Array:
+        if self._compiled_reverse.add(y, [out], scale):
+            return out
         out = self.partials[0]._accumulate_transpose(y[0], out, scale)
         return self._add_rest(y, out, scale)
 
@@ -268,8 +291,10 @@ class Divergence(LinearOperator):
         return negative
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        out = self.gradient._apply_transpose(x, out)
-        return _negate(out)
+        out = _memory(x[0], out, self.range)
+        if self.gradient._compiled_reverse.write(x, [out], -1):
+            return out
+        return _negate(self.gradient._apply_transpose(x, out))
 
     def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
         return self.gradient._accumulate_transpose(x, out, -scale)
@@ -329,6 +354,8 @@ class Laplacian(LinearOperator):
             for axis, (n, h) in enumerate(zip(space.shape, _spacings(space), strict=True))
         ]
         self._reverse = [stencil.transposed() for stencil in self._stencils]
+        self._compiled = along_axes(space.shape, self._stencils)
+        self._compiled_reverse = along_axes(space.shape, self._reverse)
 
     @property
     def real(self) -> bool:
@@ -336,18 +363,25 @@ class Laplacian(LinearOperator):
         return True
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        return self._sum(self._stencils, x, out)
+        return self._sum(self._compiled, self._stencils, x, out)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        return self._sum(self._reverse, y, out)
+        return self._sum(self._compiled_reverse, self._reverse, y, out)
 
-    def _sum(self, stencils: list[Stencil], x: Array, out: Array | None) -> Array:
-        out = _run(stencils[0], x, out, self.range)
+    def _sum(
+        self, compiled: CompiledDifferences, stencils: list[Stencil], x: Array, out: Array | None
+    ) -> Array:
+        out = _memory(x, out, self.range)
+        if compiled.write([x], [out]):
+            return out
+        out = stencils[0].write(x, out)
         for stencil in stencils[1:]:
             out = stencil.add(x, out, 1)
         return out
 
     def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
+        if self._compiled.add([x], [out], scale):
+            return out
         for stencil in self._stencils:
             out = stencil.add(x, out, scale)
         return out
@@ -369,10 +403,9 @@ class Laplacian(LinearOperator):
         return Cost(3 * self.domain.ndim * size, 2 * size * self.domain.dtype.itemsize)
 
 
-def _run(stencil: Stencil, x: Array, out: Array | None, space: Space) -> Array:
-    if out is None:
-        out = space.empty(like=x, batch=space.batch_shape(x))
-    return stencil.write(x, out)
+def _memory(x: Array, out: Array | None, space: Space) -> Array:
+    """``out``, or memory for a result like ``x``."""
+    return space.empty(like=x, batch=space.batch_shape(x)) if out is None else out
 
 
 def _negate(x: Array) -> Array:

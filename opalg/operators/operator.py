@@ -152,9 +152,8 @@ class Operator(Value):
                 f"out must have the batch axes of the argument, {self.domain.batch_shape(x)}, "
                 f"got {self.range.batch_shape(out)}"
             )
-        if (
-            type(x) is np.ndarray and type(out) is np.ndarray
-        ):  # nothing to record; small ones are many
+        if type(x) is np.ndarray and type(out) is np.ndarray:
+            # Nothing to record; small ones are many.
             if not out.flags.writeable:
                 raise ArgumentError(f"out of {self} is read-only")
             if np.may_share_memory(x, out):
@@ -163,17 +162,19 @@ class Operator(Value):
                 self._apply(x, out)
             return out
         operands, results = flat(x), flat(out)
-        if any(namespace(part) is not namespace(operands[0]) for part in operands + results):
-            raise ArgumentError(
-                f"the argument and out of {self} must be of one array library, got "
-                f"{', '.join(sorted({type(part).__name__ for part in operands + results}))}"
-            )
         if any(isinstance(part, np.ndarray) and not part.flags.writeable for part in results):
             raise ArgumentError(f"out of {self} is read-only")
-        if any(in_autograd(part) and part.requires_grad for part in operands + results):
-            raise NotSupportedError(
-                "out= cannot be used while PyTorch records; call without it, or under torch.no_grad()"
-            )
+        every = operands + results
+        if not all(type(part) is np.ndarray for part in every):
+            if any(namespace(part) is not namespace(operands[0]) for part in every):
+                raise ArgumentError(
+                    f"the argument and out of {self} must be of one array library, got "
+                    f"{', '.join(sorted({type(part).__name__ for part in every}))}"
+                )
+            if any(in_autograd(part) and part.requires_grad for part in every):
+                raise NotSupportedError(
+                    "out= cannot be used while PyTorch records; call without it, or under torch.no_grad()"
+                )
         if any(shares_memory(a, b) for a in operands for b in results):
             for target, value in zip(results, flat(self._apply(x, None)), strict=True):
                 target[...] = value

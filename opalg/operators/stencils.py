@@ -6,11 +6,14 @@ weights and the mirrored list: one rule gives both.
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from opalg.arrays import Array
+from opalg.engines.differences import AxisRule
 
 __all__ = ["Stencil", "first_difference", "second_difference"]
 
@@ -91,6 +94,32 @@ class Stencil:
         """Indices of rows start to stop in the result and, per weight, in the operand."""
         return self._at(start, stop), [(self._at(start + k, stop + k), w) for k, w in self._terms]
 
+    @cached_property
+    def rule(self) -> AxisRule:
+        """The same matrix as sums of differences, as the engine takes it; weights are multiples of one."""
+        unit = min(abs(weight) for weight in self.weights if weight)
+        # Where an entry is added, or a sample lies outside, a row is listed alone: those near an end.
+        special = {entry.row for entry in self.entries}
+        special |= {
+            i
+            for k, _ in self._terms
+            for i in (range(-k) if k < 0 else range(self.size - k, self.size))
+            if 0 <= i < self.size
+        }
+        first = max((i + 1 for i in special if 2 * i < self.size), default=0)
+        last = min((i for i in special if 2 * i >= self.size), default=self.size)
+        listed = [*range(first), *range(last, self.size)]
+        outer = tuple(_pairs(self._row(i), unit) for i in listed)
+        return AxisRule(self.size, first, unit, _pairs(dict(self._terms), unit), outer)
+
+    def _row(self, i: int) -> dict[int, float]:
+        """Row ``i`` of the matrix, column by column."""
+        columns = {i + k: weight for k, weight in self._terms if 0 <= i + k < self.size}
+        for row, column, value in self.entries:
+            if row == i:
+                columns[column] = columns.get(column, 0.0) + value
+        return columns
+
     def write(self, x: Array, out: Array) -> Array:
         """The sums, written to ``out``, which shares no memory with ``x``."""
         return self._sweep(x, out, None)
@@ -144,6 +173,14 @@ class Stencil:
                 out[target] += _combine(x, terms) * scale
         for target, source, value in self._extra:
             out[target] += x[source] * (value if scale is None else value * scale)
+
+
+def _pairs(columns: dict[int, float], unit: float) -> tuple[tuple[int, int], ...]:
+    """Entries that are multiples of ``unit`` as differences of two samples, or of one and zero (-1)."""
+    counts = {column: round(value / unit) for column, value in columns.items()}
+    plus = [column for column, count in counts.items() for _ in range(count)]
+    minus = [column for column, count in counts.items() for _ in range(-count)]
+    return tuple(zip_longest(plus, minus, fillvalue=-1))
 
 
 def _combine(x: Array, terms: list[tuple[Any, float]]) -> Array:

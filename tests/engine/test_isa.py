@@ -24,7 +24,7 @@ def run(isa, *arguments):
 def test_forced(isa):
     definitions = [
         str(HERE / f"test_{name}.py")
-        for name in ("definition", "rays_definition", "siddon", "voxels")
+        for name in ("definition", "rays_definition", "siddon", "voxels", "differences")
     ]
     result = run(isa, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *definitions)
     assert result.returncode == 0, result.stdout[-3000:]

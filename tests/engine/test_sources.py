@@ -34,7 +34,8 @@ def run(*command):
 
 
 @pytest.mark.skipif(not (shutil.which("c++") and shutil.which("nm")), reason="needs c++ and nm")
-def test_kernels_are_plain_and_share_no_symbol(tmp_path):
+@pytest.mark.parametrize("source", ["kernels.cpp", "difference_kernels.cpp"])
+def test_kernels_are_plain_and_share_no_symbol(tmp_path, source):
     """Without x86 flags, without a warning; and all that one instruction set's object defines is in
     its namespace: the linker cannot mix it up with that of another."""
     target = tmp_path / "kernels.o"
@@ -48,7 +49,7 @@ def test_kernels_are_plain_and_share_no_symbol(tmp_path):
         "-DOPALG_ISA=plain",
         "-c",
     ]
-    run("c++", *flags, str(SOURCES / "host" / "kernels.cpp"), "-o", str(target))
+    run("c++", *flags, str(SOURCES / "host" / source), "-o", str(target))
     lines = run("nm", "-C", "--defined-only", "-g", str(target)).splitlines()
     symbols = [line.split(" ", 2)[2] for line in lines]
     assert symbols
