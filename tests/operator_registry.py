@@ -386,6 +386,14 @@ def ramp_filter() -> Instances:
     yield "single", tomo.RampFilter(oa.Space((3, 4)), pitch=1.0, window="hann")
 
 
+@instances("FrequencyFilter")
+def frequency_filter() -> Instances:
+    one, views = oa.Space(5, "float64"), oa.Space((2, 3, 4))
+    yield "one row", tomo.FrequencyFilter(one, np.linspace(1.0, -0.5, 6))
+    yield "views", tomo.FrequencyFilter(views, array(2, 1, 5, dtype="float32"))
+    yield "rows, double", tomo.FrequencyFilter(oa.Space((3, 4), "float64"), array(3, 5))
+
+
 I, G, D = oa.Identity(GRID), oa.Gradient(GRID), oa.Diagonal(array(4, 5), GRID)
 C, R, E = (
     oa.Diagonal(array(3, 4, dtype="complex128")),

@@ -6,6 +6,7 @@ from opalg.tomo.fan import FanBeam
 from opalg.tomo.fbp import FBP
 from opalg.tomo.fdk import FDK
 from opalg.tomo.filters import RampFilter
+from opalg.tomo.frequency_filter import FrequencyFilter
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.preprocessing import find_rotation_axis
@@ -19,6 +20,7 @@ __all__ = [
     "FBP",
     "FDK",
     "FanBeam",
+    "FrequencyFilter",
     "Geometry",
     "ParallelBeam",
     "RampFilter",

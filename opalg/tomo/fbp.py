@@ -13,7 +13,7 @@ from opalg.operators import Diagonal, LinearOperator, Scaling
 from opalg.spaces import Space
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.filtered import FilteredBackProjection, of_circle
-from opalg.tomo.filters import RampFilter
+from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.xray import XrayTransform
@@ -33,7 +33,7 @@ class FBP(FilteredBackProjection):
     transform : XrayTransform
         Of a `ParallelBeam` or `FanBeam` geometry; any set of angles. A fan given by vectors must have its
         sources on a circle.
-    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, default "ram-lak"
+    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, function or array
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
         Fraction of the frequency band that the window covers.
@@ -42,7 +42,7 @@ class FBP(FilteredBackProjection):
         `opalg.tomo.weights`. By default what fits the scan: one half over a full turn, Wang's weights if
         the detector is moved to one side, Parker's for a short scan.
     filter : LinearOperator, optional
-        From ``A.range`` to ``A.range``, in place of the ramp.
+        From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class FBP(FilteredBackProjection):
     def __init__(
         self,
         transform: XrayTransform,
-        window: str = "ram-lak",
+        window: Window = "ram-lak",
         frequency_scaling: float = 1.0,
         redundancy: str | npt.ArrayLike | None = None,
         filter: LinearOperator | None = None,

@@ -8,6 +8,7 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import LinearOperator
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.filtered import FilteredBackProjection, of_circle
+from opalg.tomo.filters import Window
 from opalg.tomo.xray import XrayTransform
 
 __all__ = ["FDK"]
@@ -25,14 +26,14 @@ class FDK(FilteredBackProjection):
     transform : XrayTransform
         Of a `ConeBeam`, flat or curved, over a full turn or a short scan. Given by vectors or matrices its
         sources must lie on a circle, the detector (a flat one) must face its axis.
-    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, default "ram-lak"
+    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, function or array
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
         Fraction of the frequency band that the window covers.
     redundancy : {"full turn", "parker", "riess", "wang"} or array, optional
         See `FBP`.
     filter : LinearOperator, optional
-        From ``A.range`` to ``A.range``, in place of the ramp.
+        From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class FDK(FilteredBackProjection):
     def __init__(
         self,
         transform: XrayTransform,
-        window: str = "ram-lak",
+        window: Window = "ram-lak",
         frequency_scaling: float = 1.0,
         redundancy: str | npt.ArrayLike | None = None,
         filter: LinearOperator | None = None,

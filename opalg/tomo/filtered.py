@@ -16,7 +16,7 @@ from opalg.spaces import Space
 from opalg.tomo import weights
 from opalg.tomo.circle import circular_scan
 from opalg.tomo.divergent import DivergentBeam
-from opalg.tomo.filters import RampFilter
+from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.voxel_driven import VoxelBackProjection
@@ -43,6 +43,7 @@ class FilteredBackProjection(LinearOperator):
         self.transform = transform
         self.expression = expression
         self.exact_adjoint = expression.exact_adjoint
+        self.trainable = expression.trainable
 
     def _apply(self, x: Array, out: Array | None) -> Array:
         return self.expression._apply(x, out)
@@ -65,7 +66,7 @@ class FilteredBackProjection(LinearOperator):
 
 def of_circle(
     transform: XrayTransform,
-    window: str,
+    window: Window,
     frequency_scaling: float,
     redundancy: Any,
     filter: LinearOperator | None,

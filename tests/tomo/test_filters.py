@@ -5,7 +5,7 @@ import pytest
 
 import opalg as oa
 from opalg import tomo
-from opalg.errors import ArgumentError, NotSupportedError
+from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 
 AT_NYQUIST = {"ram-lak": 1.0, "shepp-logan": 2 / np.pi, "cosine": 0.0, "hamming": 0.08, "hann": 0.0}
 AT_HALF = {
@@ -62,12 +62,12 @@ def test_numpy_and_torch_agree_and_torch_differentiates():
 
 
 def test_many_rows_are_filtered_in_pieces(monkeypatch):
-    from opalg.tomo import filters
+    from opalg.tomo import frequency_filter
 
     F = tomo.RampFilter(oa.Space((7, 5)), 1.0)
     x = F.domain.random(0, batch=(3,))
     whole = F(x)
-    monkeypatch.setattr(filters, "_CHUNK", 40)
+    monkeypatch.setattr(frequency_filter, "_CHUNK", 40)
     np.testing.assert_array_equal(F(x), whole)
 
 
@@ -100,10 +100,13 @@ def test_fbp_shows_its_parts():
         ({"window": "hanning"}, "one of ram-lak, shepp-logan"),
         ({"frequency_scaling": 0.0}, r"\(0, 1\]"),
         ({"pitch": -1.0}, "pitch must be positive"),
+        ({"window": lambda f: f[:3]}, "one factor for each of"),
+        ({"window": [1.0]}, "a name, a function or an array"),
+        ({"window": lambda f: np.where(f > 0.5, np.nan, 1.0)}, "NaN or infinite at some frequency"),
     ],
 )
 def test_errors_say_what_is_wrong(arguments, words):
-    with pytest.raises(ArgumentError, match=words):
+    with pytest.raises((ArgumentError, NonFiniteError), match=words):
         tomo.RampFilter(oa.Space(8), **{"pitch": 1.0, **arguments})
 
 
