@@ -352,6 +352,10 @@ def xray_transform() -> Instances:
     fan, cone = (make("float32", False) for make in (fan_projector, cone_projector))
     yield "free fan", tomo.XrayTransform(fan.domain, tomo.rotate("z", 0.2) * fan.geometry)
     yield "free cone", tomo.XrayTransform(cone.domain, tomo.rotate("x", 0.2) * cone.geometry)
+    masks = {"volume_mask": np.arange(60).reshape(3, 4, 5) % 3 > 0}
+    masks["detector_mask"] = np.arange(20).reshape(4, 5) != 7
+    yield "masks", tomo.XrayTransform(cone.domain, cone.geometry, **masks)
+    yield "in parts", tomo.XrayTransform(fan.domain, fan.geometry, memory_limit=3000)
     for model in ("siddon",):
         yield f"{model}, parallel", projector("float64", model=model)
         yield f"{model}, fan, single", fan_projector("float32", True, model)

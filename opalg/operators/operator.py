@@ -57,7 +57,7 @@ class Cost(NamedTuple):
     operations: int
     """Additions and multiplications, roughly."""
     bytes: int
-    """Bytes of operands and results, each counted once per operator in an expression."""
+    """Bytes of operands, results and what is needed between, each counted once per operator."""
 
     def __add__(self, other: object) -> Cost:
         if not isinstance(other, Cost):

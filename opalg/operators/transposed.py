@@ -51,8 +51,10 @@ class Transposed(LinearOperator):
         return self.operator.norm_bounds()
 
     def cost(self) -> Cost:
-        """What the parts cost together."""
-        return self.operator.cost()
+        """What the transpose of the operator costs: as much as itself, where it does not say otherwise."""
+        own = getattr(self.operator, "_transpose_cost", self.operator.cost)
+        found: Cost = own()
+        return found
 
     def __repr__(self) -> str:
         return f"{printing.parenthesise_repr(self.operator)}.H"

@@ -12,7 +12,7 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import Diagonal, LinearOperator, Scaling
 from opalg.spaces import Space
 from opalg.tomo.fan import FanBeam
-from opalg.tomo.filtered import FilteredBackProjection, of_circle
+from opalg.tomo.filtered import FilteredBackProjection, of_circle, refuse_masked_pixels
 from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.parallel import ParallelBeam
@@ -101,6 +101,7 @@ class FBP(FilteredBackProjection):
     ) -> None:
         if not isinstance(transform, XrayTransform):
             raise ArgumentError(f"FBP takes an XrayTransform, got {transform!r:.80}")
+        refuse_masked_pixels(transform, "FBP")
         geometry = transform.geometry
         if isinstance(geometry, FanBeam):
             expression = of_circle(transform, window, frequency_scaling, redundancy, filter)

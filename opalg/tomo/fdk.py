@@ -7,7 +7,7 @@ import numpy.typing as npt
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import LinearOperator
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.filtered import FilteredBackProjection, of_circle
+from opalg.tomo.filtered import FilteredBackProjection, of_circle, refuse_masked_pixels
 from opalg.tomo.filters import Window
 from opalg.tomo.xray import XrayTransform
 
@@ -79,6 +79,7 @@ class FDK(FilteredBackProjection):
     ) -> None:
         if not isinstance(transform, XrayTransform):
             raise ArgumentError(f"FDK takes an XrayTransform, got {transform!r:.80}")
+        refuse_masked_pixels(transform, "FDK")
         if not isinstance(transform.geometry, ConeBeam):
             raise NotSupportedError(
                 f"FDK is for ConeBeam, got a {type(transform.geometry).__name__}; see tomo.FBP"

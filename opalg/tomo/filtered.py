@@ -22,7 +22,7 @@ from opalg.tomo.geometry import Geometry
 from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
 
-__all__ = ["FilteredBackProjection", "of_circle", "redundancy_weights"]
+__all__ = ["FilteredBackProjection", "of_circle", "redundancy_weights", "refuse_masked_pixels"]
 
 _BY_NAME = {
     "full turn": weights.full_turn,
@@ -62,6 +62,15 @@ class FilteredBackProjection(LinearOperator):
 
     def _children(self) -> tuple[Operator, ...]:
         return (self.expression,)
+
+
+def refuse_masked_pixels(transform: XrayTransform, name: str) -> None:
+    """Raise if pixels are masked: a filter would take them for measured zeros."""
+    if transform._hidden_pixels is not None:
+        raise ArgumentError(
+            f"{name} would take masked pixels for measured zeros: interpolate them and give it a transform "
+            "without detector_mask, or use a solver such as solvers.SIRT"
+        )
 
 
 def of_circle(

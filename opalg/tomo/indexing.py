@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import is_array
+from opalg.arrays import as_numpy, is_array
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces.space import as_shape
 
@@ -52,7 +52,12 @@ def keep_axis(key: Any, length: int, name: str) -> Any:
     if isinstance(key, slice):
         return key
     if is_array(key) or isinstance(key, list):
-        return np.asarray(key)
+        chosen = np.asarray(as_numpy(key) if is_array(key) else key)
+        if chosen.dtype == bool and chosen.shape != (length,):
+            raise ArgumentError(
+                f"a mask for {name} must have shape ({length},), got {chosen.shape}"
+            )
+        return chosen
     raise NotSupportedError(f"{name} cannot be chosen by {key!r}")
 
 

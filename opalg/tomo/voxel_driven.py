@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -12,20 +13,22 @@ from opalg.arrays import Array
 from opalg.engines import cpu, cuda
 from opalg.engines.divergent import DivergentPlan
 from opalg.errors import ArgumentError
-from opalg.operators import LinearOperator
 from opalg.operators.operator import Cost
 from opalg.spaces import Grid
 from opalg.tomo.dispatch import run
 from opalg.tomo.frames import FloatArray
+from opalg.tomo.masks import clear, masked
+from opalg.tomo.parts import InParts, nbytes
 from opalg.tomo.plans import general_plan
 from opalg.tomo.xray import XrayTransform
 
 __all__ = ["VoxelBackProjection"]
 
-_SLAB = 1 << 20  # voxels whose shadows are computed at a time by the transpose: some 100 MB
+_SLAB = 1 << 20  # voxels whose shadows are computed at a time by the transpose
+_BYTES_PER_SHADOW = 220  # positions, weights and temporaries of one; measured 210
 
 
-class VoxelBackProjection(LinearOperator):
+class VoxelBackProjection(InParts):
     """Sums over views what is measured where the shadow of each voxel falls, interpolated linearly.
 
     This is the back projection of textbooks and of FBP and FDK: fast, smooth where the transpose of a
@@ -35,7 +38,8 @@ class VoxelBackProjection(LinearOperator):
     Parameters
     ----------
     transform : XrayTransform
-        Gives geometry, volume and spaces: from ``transform.range`` to ``transform.domain``.
+        Gives geometry, volume, spaces (from ``transform.range`` to ``transform.domain``), masks and the
+        limit of memory.
     weighted : bool, default False
         Whether views count with the square of the magnification: how many times the way from the source
         to the voxel leads to the detector. That is the distance weight of FBP and FDK but for a constant; for
@@ -76,12 +80,17 @@ class VoxelBackProjection(LinearOperator):
         self.transform = transform
         self.weighted = bool(weighted)
         self._weight = "magnification" if self.weighted else "none"
+        self.memory_limit = transform.memory_limit
+        self._hidden_voxels = transform._hidden_voxels
+        self._hidden_pixels = transform._hidden_pixels
 
     @cached_property
     def _plan(self) -> DivergentPlan:
         return general_plan(self.transform.geometry, self.transform.domain)
 
     def _apply(self, x: Array, out: Array | None) -> Array:
+        if slabs := self._slabs(x, transposed=False):
+            return self._run_parts(slabs, x, out, transposed=False)
         interpolation = self.transform.interpolation
 
         def on_cpu(sinogram: Any, image: Any) -> None:
@@ -92,20 +101,51 @@ class VoxelBackProjection(LinearOperator):
                 self._plan, sinogram, image, weight=self._weight, interpolation=interpolation
             )
 
-        return run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
+        x = masked(x, self._hidden_pixels)
+        image = run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
+        return clear(image, self._hidden_voxels)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
+        if slabs := self._slabs(y, transposed=True):
+            return self._run_parts(slabs, y, out, transposed=True)
+
         def on_cpu(image: Any, sinogram: Any) -> None:
             _scatter(self._plan, self.weighted, image, sinogram)
 
         def on_cuda(image: Any, sinogram: Any) -> None:
             cuda.project_voxels(self._plan, image, sinogram, weight=self._weight)
 
-        return run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
+        y = masked(y, self._hidden_voxels)
+        sinogram = run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
+        return clear(sinogram, self._hidden_pixels)
+
+    def _is_projection(self, transposed: bool) -> bool:
+        return transposed
+
+    def _part(self, planes: slice, views: slice) -> VoxelBackProjection:
+        return VoxelBackProjection(self.transform._part(planes, views), self.weighted)
+
+    def _bytes(self, transposed: bool) -> int:
+        total = nbytes(self.domain) + nbytes(self.range)
+        for mask in (self._hidden_voxels, self._hidden_pixels):
+            total += 0 if mask is None else int(mask.array.nbytes)
+        if (self._hidden_voxels if transposed else self._hidden_pixels) is not None:
+            total += nbytes(self.range if transposed else self.domain)  # a copy with zeros
+        if transposed:
+            view = math.prod(n + 3 for n in self._plan.detector_shape)
+            return total + 8 * 4 * view + _BYTES_PER_SHADOW * min(self.range.size, _SLAB)
+        return total + cpu.scratch_bytes("backproject_voxels", self._plan, self.domain.dtype)
 
     def cost(self) -> Cost:
-        views = self.transform.geometry.num_views
-        return Cost(10 * self.range.size * views, super().cost().bytes)
+        """Ten operations per voxel and view, and the bytes that a call holds at most."""
+        return Cost(self._operations, self._most_bytes(transposed=False))
+
+    def _transpose_cost(self) -> Cost:
+        return Cost(self._operations, self._most_bytes(transposed=True))
+
+    @property
+    def _operations(self) -> int:
+        return 10 * int(self.range.size) * self.transform.geometry.num_views
 
 
 def _scatter(plan: DivergentPlan, weighted: bool, images: Any, sinograms: Any) -> None:

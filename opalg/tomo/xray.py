@@ -9,17 +9,19 @@ import numpy as np
 from opalg.arrays import Array
 from opalg.engines import cpu, cuda
 from opalg.errors import ArgumentError, DtypeError
-from opalg.operators import LinearOperator
 from opalg.operators.operator import Cost
 from opalg.spaces import Grid
 from opalg.tomo.dispatch import run
 from opalg.tomo.geometry import Geometry
+from opalg.tomo.indexing import keep_axis
+from opalg.tomo.masks import as_mask, clear, hidden, masked, take
+from opalg.tomo.parts import InParts, as_limit, nbytes
 from opalg.tomo.plans import count_samples, make_plan
 
 __all__ = ["XrayTransform"]
 
 
-class XrayTransform(LinearOperator):
+class XrayTransform(InParts):
     """Line integrals of images along the rays of a geometry, by Joseph's or Siddon's method.
 
     ``A(x)`` sums the values of ``x`` along each ray, times length: a disc of value 0.02 / mm and
@@ -39,6 +41,15 @@ class XrayTransform(LinearOperator):
         1/256, so that back projection, which does not use them, is no longer the exact transpose
         (``exact_adjoint`` is False), and need a copy of the volume. The CPU engine has no such units and
         computes the same for both.
+    volume_mask : array of bool, shape ``grid.shape``, optional
+        Voxels that are False count as zero, and get exact zeros from the transpose.
+    detector_mask : array of bool, shape ``geometry.detector_shape`` or ``geometry.shape``, optional
+        Pixels that are False (dead ones, say) are exactly zero, and do not count in the transpose.
+    memory_limit : int, optional
+        Bytes. A call that would hold more is done in parts: slabs of the volume, and groups of views. Arrays
+        may be `numpy.memmap`, given as ``out=`` too, which are never loaded whole. A projection in groups of
+        views has the bits of one at once; other parts are rounded differently (by 3e-6 of the largest
+        value in float32).
 
     Attributes
     ----------
@@ -51,7 +62,8 @@ class XrayTransform(LinearOperator):
     Raises
     ------
     ArgumentError
-        If grid and geometry differ in dimension, or the model is unknown.
+        If grid and geometry differ in dimension, the model is unknown or a mask is no boolean array that
+        fits; on a call, if the limit is too small for one plane and one view.
     SpaceMismatchError, DtypeError
         On a call, if the argument does not fit.
     MissingExtraError, DeviceError
@@ -100,6 +112,9 @@ class XrayTransform(LinearOperator):
         geometry: Geometry,
         model: str = "joseph",
         interpolation: str = "software",
+        volume_mask: Array | None = None,
+        detector_mask: Array | None = None,
+        memory_limit: int | None = None,
     ) -> None:
         if not isinstance(grid, Grid):
             raise ArgumentError(f"the image space must be an opalg.Grid, got {grid!r:.80}")
@@ -126,6 +141,17 @@ class XrayTransform(LinearOperator):
         self.exact_adjoint = interpolation == "software"
         self.geometry = geometry
         self.model = model
+        self.volume_mask = self.detector_mask = None
+        if volume_mask is not None:
+            self.volume_mask = as_mask(volume_mask, (grid.shape,), "volume_mask")
+        if detector_mask is not None:
+            shapes = (geometry.detector_shape, geometry.shape)
+            self.detector_mask = as_mask(detector_mask, shapes, "detector_mask")
+        self._hidden_voxels, self._hidden_pixels = (
+            hidden(self.volume_mask),
+            hidden(self.detector_mask),
+        )
+        self.memory_limit = as_limit(memory_limit)
         self._plan = make_plan(geometry, grid, model)
 
     # Subsets of views
@@ -135,12 +161,26 @@ class XrayTransform(LinearOperator):
 
         Also detector pixels, ``A[:, 64:192]``. The angles of a slice share the memory of the whole.
         """
-        return XrayTransform(self.domain, self.geometry[views], **self._options())
+        options = self._options()
+        if self.detector_mask is not None:
+            keys = views if isinstance(views, tuple) else (views,)
+            options["detector_mask"] = self._mask_of(keys)
+        return XrayTransform(self.domain, self.geometry[views], **options)
 
     def _options(self) -> dict[str, Any]:
-        """The arguments after the geometry that are not the default."""
-        options = {"model": self.model, "interpolation": self.interpolation}
-        return {name: v for name, v in options.items() if v not in ("joseph", "software")}
+        """The arguments behind the geometry that are not as by default."""
+        names = ("model", "interpolation", "volume_mask", "detector_mask", "memory_limit")
+        found = {name: getattr(self, name) for name in names}
+        usual = {"model": "joseph", "interpolation": "software"}
+        return {n: v for n, v in found.items() if v is not None and v is not usual.get(n)}
+
+    def _mask_of(self, keys: tuple[Any, ...]) -> Array:
+        """The mask of what indices leave of views and detector."""
+        assert self.detector_mask is not None
+        axes = zip(keys, self.geometry.shape, self.geometry.axes, strict=False)
+        indices = tuple(keep_axis(key, n, name) for key, n, name in axes)
+        every_view = self.detector_mask.ndim < len(self.geometry.shape)
+        return take(self.detector_mask, indices[1:] if every_view else indices)
 
     __iter__ = None  # or A would be iterable view by view, by accident
 
@@ -176,24 +216,59 @@ class XrayTransform(LinearOperator):
     # Application
 
     def _apply(self, x: Array, out: Array | None) -> Array:
+        if slabs := self._slabs(x, transposed=False):
+            return self._run_parts(slabs, x, out, transposed=False)
+
         def on_cpu(image: Any, sinogram: Any) -> None:
             cpu.project(self._plan, image, sinogram)
 
         def on_cuda(image: Any, sinogram: Any) -> None:
             cuda.project(self._plan, image, sinogram, interpolation=self.interpolation)
 
-        return run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
+        x = masked(x, self._hidden_voxels)
+        y = run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
+        return clear(y, self._hidden_pixels)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
+        if slabs := self._slabs(y, transposed=True):
+            return self._run_parts(slabs, y, out, transposed=True)
+
         def on_cpu(sinogram: Any, image: Any) -> None:
             cpu.backproject(self._plan, sinogram, image)
 
         def on_cuda(sinogram: Any, image: Any) -> None:
             cuda.backproject(self._plan, sinogram, image)
 
-        return run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
+        y = masked(y, self._hidden_pixels)
+        x = run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
+        return clear(x, self._hidden_voxels)
+
+    def _part(self, planes: slice, views: slice) -> XrayTransform:
+        options = self._options()
+        options.pop("memory_limit", None)
+        if self.volume_mask is not None:
+            options["volume_mask"] = self.volume_mask[planes]
+        if self.detector_mask is not None:
+            options["detector_mask"] = self._mask_of((views,))
+        return XrayTransform(self.domain.slab(planes), self.geometry[views], **options)
+
+    def _bytes(self, transposed: bool) -> int:
+        call = "backproject" if transposed else "project"
+        total = nbytes(self.domain) + nbytes(self.range)
+        total += cpu.scratch_bytes(call, self._plan, self.domain.dtype)
+        for mask in (self._hidden_voxels, self._hidden_pixels):
+            total += 0 if mask is None else int(mask.array.nbytes)
+        if (self._hidden_pixels if transposed else self._hidden_voxels) is not None:
+            total += nbytes(self.range if transposed else self.domain)  # a copy with zeros
+        return total
 
     def cost(self) -> Cost:
-        """Interpolations, at four operations each, and bytes of image and sinogram."""
-        memory = super().cost().bytes
-        return Cost(4 * count_samples(self._plan), memory)
+        """Four operations for each interpolation, and the bytes that a call on the CPU holds at most.
+
+        These are image, sinogram and the copies that the engine makes; with a ``memory_limit``, parts of
+        them. Those of the transpose: ``A.H.cost()``.
+        """
+        return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=False))
+
+    def _transpose_cost(self) -> Cost:
+        return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=True))
