@@ -13,7 +13,7 @@ from opalg.tomo.simulation.common import Seed, detector_axes, finite, like, not_
 __all__ = ["drift", "jitter", "rings", "rotation_blur"]
 
 
-def rings(projections: Array, sigma: float, seed: Seed = None) -> Array:
+def rings(projections: Array, sigma: float, seed: Seed = None, fraction: float = 1.0) -> Array:
     """Projections of a detector whose pixels respond unequally: the same error of a pixel in all views.
 
     Parameters
@@ -22,6 +22,8 @@ def rings(projections: Array, sigma: float, seed: Seed = None) -> Array:
     sigma : float
         Standard deviation of the errors, in the unit of the projections (the logarithm of a gain).
     seed : int or numpy.random.Generator, optional
+    fraction : float, default 1.0
+        Which part of the pixels, chosen at random, has an error.
 
     Returns
     -------
@@ -37,7 +39,12 @@ def rings(projections: Array, sigma: float, seed: Seed = None) -> Array:
     values = finite(projections)
     # Without knowing which axes are batch: (views, u) in 2D, (views, v, u) from three axes on.
     detector = values.shape[view_axis(values) + 1 :]
-    error = np.random.default_rng(seed).standard_normal(detector)
+    if not 0 <= fraction <= 1:
+        raise ArgumentError(f"fraction must lie in [0, 1], got {fraction!r}")
+    rng = np.random.default_rng(seed)
+    error = rng.standard_normal(detector)
+    if fraction < 1:
+        error *= rng.uniform(size=detector) < fraction
     return like(values + not_negative(sigma, "sigma") * error, projections)
 
 

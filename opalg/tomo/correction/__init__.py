@@ -1,0 +1,1 @@
+"""The parts of `opalg.tomo.preprocessing`, under which name they are used."""
