@@ -159,7 +159,8 @@ def _nvrtc_candidates() -> list[str]:
 
 @cache
 def _sources() -> Path:
-    return Path(str(importlib.resources.files("opalg.cuda_src")))
+    # By way of a file in it: a folder without an __init__ need not be a path.
+    return Path(str(importlib.resources.files("opalg.cuda_src") / "qualifiers.cuh")).parent
 
 
 @cache
