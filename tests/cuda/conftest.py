@@ -61,6 +61,17 @@ class StandIn:
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
 
+    def script(self, path, *arguments, **environment):
+        """Run a script, for which PyTorch has a CUDA device."""
+        start = (
+            "import runpy, sys; "
+            f"runpy.run_path({str(HERE / 'stand_in' / 'torch_cuda.py')!r})['install'](); "
+            f"sys.argv = {[str(path), *arguments]!r}; "
+            f"sys.path.insert(0, {str(Path(path).parent)!r}); "
+            f"runpy.run_path({str(path)!r}, run_name='__main__')"
+        )
+        return self.python("-W", "error", "-c", start, **environment)
+
     def pytest(self, name, **environment):
         """Run a file of tests, none of which may be skipped without a reason known here."""
         options = ("-q", "-x", "-p", "no:cacheprovider", "--no-header")

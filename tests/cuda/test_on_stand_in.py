@@ -5,8 +5,10 @@ tensors count as tensors on a device (stand_in/torch_cuda.py). The files below r
 once for all their tests.
 """
 
+import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,18 @@ def test_gpu_tests_pass_on_the_stand_in(stand_in):
 def test_what_the_driver_is_asked(stand_in):
     output = stand_in.pytest("check_driver.py")
     assert "skipped" not in output
+
+
+def test_the_benchmark_runs(stand_in, tmp_path):
+    """At toy sizes, to its end, and every case: what is wrong in a case is told in its row."""
+    script = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    report = tmp_path / "gpu.json"
+    stand_in.script(script, "--quick", "--output", str(report))
+    found = json.loads(report.read_text())
+    assert found["machine"]["card"] == "stand-in 0"
+    wrong = [
+        error for error in found["differences"].values() if isinstance(error, str) or error > 1e-2
+    ]
+    wrong += [row["error"] for row in found["rows"] if "error" in row]
+    no_kernel_yet = re.compile("direction must be one of|unexpected keyword argument")
+    assert not [error for error in wrong if not no_kernel_yet.search(str(error))]
