@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,39 @@ import numpy as np
 from opalg.arrays import Array, as_numpy, copy, is_torch, namespace
 from opalg.engines import cuda
 from opalg.engines.device_arrays import library_of
-from opalg.errors import NotSupportedError
+from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Space
 
-__all__ = ["run"]
+__all__ = ["device_numbers", "run"]
+
+
+def device_numbers(device: str | Sequence[str] | None) -> tuple[int, ...]:
+    """The ordinals of devices by name; none for None.
+
+    Raises
+    ------
+    ArgumentError
+        If one has another name, or comes twice.
+
+    Examples
+    --------
+    >>> device_numbers("cuda"), device_numbers(["cuda:1", "cuda:0"]), device_numbers(None)
+    ((0,), (1, 0), ())
+    """
+    if device is None:
+        return ()
+    names = device if isinstance(device, (list, tuple)) else (device,)
+    matches = [re.fullmatch(r"cuda(?::(\d+))?", str(name)) for name in names]
+    numbers = tuple(int(match[1] or 0) for match in matches if match)
+    if not numbers or len(set(numbers)) < len(matches):
+        raise ArgumentError(
+            f'device must be "cuda", "cuda:1" or a list of such names, each another device, got {device!r}'
+        )
+    return numbers
 
 
 def run(
-    on_cpu: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], None],
+    on_host: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], None],
     on_cuda: Callable[[Array, Array], None],
     x: Array,
     out: Array | None,
@@ -29,7 +55,7 @@ def run(
 
     Parameters
     ----------
-    on_cpu : callable
+    on_host : callable
         Takes NumPy arrays.
     on_cuda : callable
         Takes arrays on a CUDA device.
@@ -68,7 +94,7 @@ def run(
             f"{name} got a tensor on {x.device}: there are engines for CPUs and for CUDA devices only; "
             "pass x.cpu()"
         )
-    return _on_host(on_cpu, x, out, source, target)
+    return _on_host(on_host, x, out, source, target)
 
 
 def _on_host(

@@ -10,14 +10,14 @@ import numpy as np
 from opalg.arrays import Array, namespace
 from opalg.engines.device_arrays import library_of
 from opalg.errors import ArgumentError
-from opalg.operators import LinearOperator
 from opalg.spaces import Space
+from opalg.tomo.projector import Projector
 from opalg.tomo.slabs import Slabs, plan_slabs, run_parts
 
 __all__ = ["InParts", "as_limit", "nbytes"]
 
 
-class InParts(LinearOperator):
+class InParts(Projector):
     """Base class: a subclass says what a part is and what memory a call takes.
 
     ``memory_limit`` bounds what a call holds at a time: the part of the operand and of the result, and

@@ -89,34 +89,45 @@ class VoxelBackProjection(InParts):
         return general_plan(self.transform.geometry, self.transform.domain)
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        if slabs := self._slabs(x, transposed=False):
+        devices = self.transform._devices
+        slabs = None if devices else self._slabs(x, transposed=False)
+        if slabs:
             return self._run_parts(slabs, x, out, transposed=False)
-        interpolation = self.transform.interpolation
+        options = {"weight": self._weight, "interpolation": self.transform.interpolation}
 
-        def on_cpu(sinogram: Any, image: Any) -> None:
-            cpu.backproject_voxels(self._plan, sinogram, image, weight=self._weight)
+        def on_host(sinogram: Any, image: Any) -> None:
+            if devices:
+                cuda.run_on_host("backproject_voxels", self._plan, sinogram, image, devices,
+                                 self.memory_limit, **options)  # fmt: skip
+            else:
+                cpu.backproject_voxels(self._plan, sinogram, image, weight=self._weight)
 
         def on_cuda(sinogram: Any, image: Any) -> None:
-            cuda.backproject_voxels(
-                self._plan, sinogram, image, weight=self._weight, interpolation=interpolation
-            )
+            cuda.backproject_voxels(self._plan, sinogram, image, **options)
 
         x = masked(x, self._hidden_pixels)
-        image = run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
+        image = run(on_host, on_cuda, x, out, self.domain, self.range, str(self))
         return clear(image, self._hidden_voxels)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        if slabs := self._slabs(y, transposed=True):
+        devices = self.transform._devices
+        slabs = None if devices else self._slabs(y, transposed=True)
+        if slabs:
             return self._run_parts(slabs, y, out, transposed=True)
+        options = {"weight": self._weight}
 
-        def on_cpu(image: Any, sinogram: Any) -> None:
-            _scatter(self._plan, self.weighted, image, sinogram)
+        def on_host(image: Any, sinogram: Any) -> None:
+            if devices:
+                cuda.run_on_host("project_voxels", self._plan, image, sinogram, devices,
+                                 self.memory_limit, **options)  # fmt: skip
+            else:
+                _scatter(self._plan, self.weighted, image, sinogram)
 
         def on_cuda(image: Any, sinogram: Any) -> None:
-            cuda.project_voxels(self._plan, image, sinogram, weight=self._weight)
+            cuda.project_voxels(self._plan, image, sinogram, **options)
 
         y = masked(y, self._hidden_voxels)
-        sinogram = run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
+        sinogram = run(on_host, on_cuda, y, out, self.range, self.domain, str(self))
         return clear(sinogram, self._hidden_pixels)
 
     def _is_projection(self, transposed: bool) -> bool:

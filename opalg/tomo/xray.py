@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from opalg.engines import cpu, cuda
 from opalg.errors import ArgumentError, DtypeError
 from opalg.operators.operator import Cost
 from opalg.spaces import Grid
-from opalg.tomo.dispatch import run
+from opalg.tomo.dispatch import device_numbers, run
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.indexing import keep_axis
 from opalg.tomo.masks import as_mask, clear, hidden, masked, take
@@ -50,6 +51,9 @@ class XrayTransform(InParts):
         may be `numpy.memmap`, given as ``out=`` too, which are never loaded whole. A projection in groups of
         views has the bits of one at once; other parts are rounded differently (by 3e-6 of the largest
         value in float32).
+    device : str or sequence of str, optional
+        ``"cuda"``, ``"cuda:1"``, or several of them: arrays of the host are taken through these devices,
+        which share the work, in parts that fit into their memory. Arrays on a device stay where they are.
 
     Attributes
     ----------
@@ -115,6 +119,7 @@ class XrayTransform(InParts):
         volume_mask: Array | None = None,
         detector_mask: Array | None = None,
         memory_limit: int | None = None,
+        device: str | Sequence[str] | None = None,
     ) -> None:
         if not isinstance(grid, Grid):
             raise ArgumentError(f"the image space must be an opalg.Grid, got {grid!r:.80}")
@@ -138,6 +143,8 @@ class XrayTransform(InParts):
             )
         super().__init__(grid, geometry.space(grid.dtype))
         self.interpolation = interpolation
+        self.device = device
+        self._devices = device_numbers(device)
         self.exact_adjoint = interpolation == "software"
         self.geometry = geometry
         self.model = model
@@ -169,7 +176,7 @@ class XrayTransform(InParts):
 
     def _options(self) -> dict[str, Any]:
         """The arguments behind the geometry that are not as by default."""
-        names = ("model", "interpolation", "volume_mask", "detector_mask", "memory_limit")
+        names = ("model", "interpolation", "volume_mask", "detector_mask", "memory_limit", "device")
         found = {name: getattr(self, name) for name in names}
         usual = {"model": "joseph", "interpolation": "software"}
         return {n: v for n, v in found.items() if v is not None and v is not usual.get(n)}
@@ -216,31 +223,42 @@ class XrayTransform(InParts):
     # Application
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        if slabs := self._slabs(x, transposed=False):
+        slabs = None if self._devices else self._slabs(x, transposed=False)
+        if slabs:
             return self._run_parts(slabs, x, out, transposed=False)
+        options = {"interpolation": self.interpolation}
 
-        def on_cpu(image: Any, sinogram: Any) -> None:
-            cpu.project(self._plan, image, sinogram)
+        def on_host(image: Any, sinogram: Any) -> None:
+            if self._devices:
+                cuda.run_on_host("project", self._plan, image, sinogram, self._devices,
+                                 self.memory_limit, **options)  # fmt: skip
+            else:
+                cpu.project(self._plan, image, sinogram)
 
         def on_cuda(image: Any, sinogram: Any) -> None:
-            cuda.project(self._plan, image, sinogram, interpolation=self.interpolation)
+            cuda.project(self._plan, image, sinogram, **options)
 
         x = masked(x, self._hidden_voxels)
-        y = run(on_cpu, on_cuda, x, out, self.domain, self.range, str(self))
+        y = run(on_host, on_cuda, x, out, self.domain, self.range, str(self))
         return clear(y, self._hidden_pixels)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
-        if slabs := self._slabs(y, transposed=True):
+        slabs = None if self._devices else self._slabs(y, transposed=True)
+        if slabs:
             return self._run_parts(slabs, y, out, transposed=True)
 
-        def on_cpu(sinogram: Any, image: Any) -> None:
-            cpu.backproject(self._plan, sinogram, image)
+        def on_host(sinogram: Any, image: Any) -> None:
+            if self._devices:
+                cuda.run_on_host("backproject", self._plan, sinogram, image, self._devices,
+                                 self.memory_limit)  # fmt: skip
+            else:
+                cpu.backproject(self._plan, sinogram, image)
 
         def on_cuda(sinogram: Any, image: Any) -> None:
             cuda.backproject(self._plan, sinogram, image)
 
         y = masked(y, self._hidden_pixels)
-        x = run(on_cpu, on_cuda, y, out, self.range, self.domain, str(self))
+        x = run(on_host, on_cuda, y, out, self.range, self.domain, str(self))
         return clear(x, self._hidden_voxels)
 
     def _part(self, planes: slice, views: slice) -> XrayTransform:

@@ -15,7 +15,12 @@ import pytest
 import opalg as oa
 from opalg import solvers, tomo
 from opalg.engines import cpu, cuda, launches
-from opalg.errors import ArgumentError, DeviceError, DeviceMemoryError, DtypeError
+from opalg.errors import (
+    ArgumentError,
+    DeviceError,
+    DeviceMemoryError,
+    DtypeError,
+)
 
 torch = pytest.importorskip("torch", reason="the CUDA engine is tested with PyTorch's tensors")
 
