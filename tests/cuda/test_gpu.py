@@ -29,12 +29,12 @@ ON_STAND_IN = bool(os.environ.get("OPALG_STAND_IN"))
 
 SLICE, VOLUME = (
     oa.Grid((37, 43), spacing=(1.1, 0.9)),
-    oa.Grid((15, 21, 26), spacing=(1.2, 0.9, 1.1)),
+    oa.Grid((15, 21, 27), spacing=(1.2, 0.9, 1.1)),
 )
 HELIX = tomo.ConeBeam.helical(1.5, 12.0, 9, (11, 33), 1.7, 60.0, 110.0)
 CASES = {
     "parallel 2D": (SLICE, tomo.ParallelBeam(23, 61, 1.1)),
-    "parallel 3D": (VOLUME, tomo.ParallelBeam(11, (17, 41), 1.1)),
+    "parallel 3D": (VOLUME, tomo.ParallelBeam(11, (17, 41), 1.07)),
     "fan": (SLICE, tomo.FanBeam(23, 61, 1.7, sod=60.0, sdd=110.0)),
     "curved fan": (SLICE, tomo.FanBeam(23, 61, 1.7, sod=60.0, sdd=110.0, curved=True)),
     "cone": (VOLUME, tomo.ConeBeam(11, (19, 41), 1.7, sod=60.0, sdd=110.0)),
