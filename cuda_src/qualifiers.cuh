@@ -23,3 +23,13 @@ using uint64_t = unsigned long long;
 #define OPALG_INLINE static inline __attribute__((always_inline))
 #define OPALG_INLINE_MEMBER inline __attribute__((always_inline))
 #endif
+
+// NVRTC is no GCC. Of these only the first three are ever called there; the others stand in branches for packs.
+#if defined(__CUDACC_RTC__)
+#define __builtin_inf() __longlong_as_double(0x7ff0000000000000)
+#define __builtin_sqrt(x) sqrt(x)
+#define __builtin_floor(x) floor(x)
+#define __builtin_memcpy(to, from, size) memcpy(to, from, size)
+#define __builtin_convertvector(x, type) type(x)
+#define __builtin_shufflevector(x, y, ...) (x)
+#endif

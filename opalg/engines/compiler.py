@@ -111,7 +111,7 @@ def _find_compiler(wanted: str, path: str) -> Compiler:
             raise DeviceError(f"OPALG_CUDA_COMPILER is {wanted!r}, and no nvcc was found")
     for candidate in _nvrtc_candidates():
         try:
-            library = ctypes.CDLL(candidate)
+            library = _load_nvrtc(candidate)
         except OSError:
             continue
         major, minor = ctypes.c_int(), ctypes.c_int()
@@ -157,6 +157,13 @@ def _nvrtc_candidates() -> list[str]:
             "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]  # fmt: skip
 
 
+def _load_nvrtc(path: str) -> Any:
+    # It looks for its own part by name, where nobody has told the loader to look.
+    for part in glob.glob(f"{os.path.dirname(path)}/libnvrtc-builtins.so.*"):
+        ctypes.CDLL(part)
+    return ctypes.CDLL(path)
+
+
 @cache
 def _sources() -> Path:
     # By way of a file in it: a folder without an __init__ need not be a path.
@@ -185,7 +192,7 @@ def _with_nvcc(compiler: Compiler, path: Path, options: list[str], architecture:
 
 
 def _with_nvrtc(compiler: Compiler, path: Path, options: list[str], architecture: str) -> bytes:
-    library = ctypes.CDLL(compiler.path)
+    library = _load_nvrtc(compiler.path)
 
     def call(name: str, *arguments: Any) -> None:
         code = getattr(library, name)(*arguments)

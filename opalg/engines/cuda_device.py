@@ -160,7 +160,8 @@ class Device:
                 return
             twin = self._twins.get(stream)
             if twin is None:
-                with self.lock:
+                # The stream of a capture is often new.
+                with self.lock, libcuda.outside_of_captures():
                     twin = self._twins.setdefault(stream, _Twin(self.driver, stream))
             twin.fork()
             try:

@@ -7,6 +7,8 @@ is being captured. The structures below are the driver's binary interface, uncha
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import POINTER, byref, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
 from typing import Any
@@ -20,10 +22,12 @@ __all__ = [
     "device_of",
     "is_capturing",
     "let_wait",
+    "outside_of_captures",
 ]
 
 _WITHOUT_TIMES = 2  # CU_EVENT_DISABLE_TIMING
 _DEVICE_ORDINAL = 9  # CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+_RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 _BORDER, _LINEAR = 3, 1  # CU_TR_ADDRESS_MODE_BORDER, CU_TR_FILTER_MODE_LINEAR
 
 
@@ -34,6 +38,7 @@ def _driver() -> Any:
         "cuEventCreate": (POINTER(c_void_p), c_uint),
         "cuEventRecord": (c_void_p, c_void_p),
         "cuStreamWaitEvent": (c_void_p, c_void_p, c_uint),
+        "cuThreadExchangeStreamCaptureMode": (POINTER(c_int),),
         "cuStreamIsCapturing": (c_void_p, POINTER(c_int)),
         "cuPointerGetAttribute": (c_void_p, c_int, c_uint64),
         "cuTexObjectCreate": (POINTER(c_uint64), c_void_p, c_void_p, c_void_p),
@@ -57,6 +62,17 @@ def create_event() -> int:
     event = c_void_p()
     _call("cuEventCreate", byref(event), _WITHOUT_TIMES)
     return event.value or 0
+
+
+@contextmanager
+def outside_of_captures() -> Iterator[None]:
+    """Let this thread make what lasts, though a stream is being captured."""
+    mode = c_int(_RELAXED)
+    _call("cuThreadExchangeStreamCaptureMode", byref(mode))
+    try:
+        yield
+    finally:
+        _call("cuThreadExchangeStreamCaptureMode", byref(mode))
 
 
 def let_wait(stream: int, event: int, for_stream: int) -> None:

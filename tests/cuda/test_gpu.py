@@ -14,7 +14,7 @@ import pytest
 
 import opalg as oa
 from opalg import solvers, tomo
-from opalg.engines import cpu, cuda, launches
+from opalg.engines import compiler, cpu, cuda, launches
 from opalg.errors import (
     ArgumentError,
     DeviceError,
@@ -24,7 +24,11 @@ from opalg.errors import (
 
 torch = pytest.importorskip("torch", reason="the CUDA engine is tested with PyTorch's tensors")
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    # Other people's, of whatever version is on the machine. A failed clean-up of PyCUDA is a UserWarning.
+    pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning"),
+]
 ON_STAND_IN = bool(os.environ.get("OPALG_STAND_IN"))
 
 SLICE, VOLUME = (
@@ -466,3 +470,20 @@ def test_second_device():
     y = A(torch.from_numpy(x).to("cuda:1"))
     assert y.device.index == 1
     assert difference(on_host(y), A(x)) < 1e-5
+
+
+def test_nvrtc_compiles_what_nvcc_compiles(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPALG_CUDA_COMPILER", "nvrtc")
+    monkeypatch.setenv("OPALG_CACHE_DIR", str(tmp_path))
+    try:
+        compiler.find_compiler()
+    except DeviceError:
+        pytest.skip("NVRTC is not installed")
+    seen = set()
+    for case in CASES:
+        for direction in launches._DIRECTIONS:
+            for launch in launches.launches(plan_of(case), direction, 1):
+                if (launch.source, launch.defines) not in seen:
+                    seen.add((launch.source, launch.defines))
+                    compiler.compile_kernel(launch.source, launch.defines, "sm_90")
+    assert len(list(tmp_path.glob("*.cubin"))) == len(seen)

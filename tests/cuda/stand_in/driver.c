@@ -23,7 +23,7 @@
 #define NEEDS_CONTEXT \
     if (!depth) return CUDA_ERROR_INVALID_CONTEXT
 #define FORBIDDEN_IN_CAPTURE \
-    if (origin) return note("forbidden in capture: %s", __func__), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+    if (origin && capture_mode != CU_STREAM_CAPTURE_MODE_RELAXED) return note("forbidden in capture: %s", __func__), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
 
 enum { devices = 2, most_contexts = 64 };
 
@@ -131,6 +131,7 @@ struct launch {
     struct launch* next;
 };
 static CUstream streams, origin;
+static __thread CUstreamCaptureMode capture_mode;
 static struct launch *first, **last = &first;
 
 static int is_captured(CUstream stream) { return origin && stream && stream->captured; }
@@ -140,9 +141,15 @@ static CUresult legacy_in_capture(CUstream stream) {
     return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
 }
 
+API CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
+    const CUstreamCaptureMode before = capture_mode;
+    capture_mode = *mode;
+    return *mode = before, CUDA_SUCCESS;
+}
 API CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
     NEEDS_CONTEXT;
     (void)flags;
+    FORBIDDEN_IN_CAPTURE;
     *stream = calloc(1, sizeof **stream);
     (*stream)->device = stack[depth - 1]->device;
     pthread_mutex_lock(&lock);
@@ -170,6 +177,7 @@ API CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status)
 API CUresult cuEventCreate(CUevent* event, unsigned flags) {
     NEEDS_CONTEXT;
     (void)flags;
+    FORBIDDEN_IN_CAPTURE;
     *event = calloc(1, sizeof **event);
     return CUDA_SUCCESS;
 }
