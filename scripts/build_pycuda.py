@@ -1,14 +1,14 @@
 """Build PyCUDA and the stand-in driver, so that the CUDA engine runs where there is no GPU.
 
-``python scripts/build_pycuda.py`` makes ``build/cuda-stand-in/`` and prints what to set to use it::
+``python scripts/build_pycuda.py`` makes a folder in the user's cache and prints what to set to use it::
 
-    build/cuda-stand-in/
+    ~/.cache/opalg/stand-in/
         headers/    cuda.h, where no CUDA toolkit is installed
         driver-KEY/ libcuda.so.1: tests/cuda/stand_in/driver.c, and stubs for all it does not define
         pycuda-KEY/ PyCUDA with its requirements
 
 What is there already is kept, as long as the sources (``KEY``) are the same: the first run takes two to three
-minutes, others none. A C++ compiler is needed, a CUDA toolkit is not.
+minutes, others none, in whatever checkout. A C++ compiler is needed, a CUDA toolkit is not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "build" / "cuda-stand-in"
+CACHE = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+FOLDER = Path(CACHE, "opalg", "stand-in")
 DRIVER = ROOT / "tests" / "cuda" / "stand_in" / "driver.c"
 PYCUDA = "pycuda==2026.1"
 HEADERS = ("cuda-toolkit[cudart,profiler-api,crt]==13.0.*",)

@@ -80,5 +80,5 @@ class StandIn:
 
 @pytest.fixture(scope="session")
 def stand_in():
-    """The stand-in, built at its first use: two to three minutes, kept in build/."""
+    """The stand-in, built at its first use: two to three minutes, kept in the user's cache."""
     return StandIn()
