@@ -250,7 +250,7 @@ def _run(
     pointers = {
         Input: library.pointer(source),
         Output: other.pointer(target),
-        Scratch: [library.pointer(part) for part in scratch],
+        Scratch: [_library(part).pointer(part) for part in scratch],
     }
     device.launch(prepared, pointers, stream)
 

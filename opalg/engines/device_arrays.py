@@ -7,6 +7,7 @@ libraries are read through ``__cuda_array_interface__`` or DLPack; results for t
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from typing import Any, Protocol
 
@@ -174,7 +175,74 @@ class _Interface:
         return sys.modules["pycuda.gpuarray"].empty(shape, _numpy_dtype(dtype))
 
 
-LIBRARIES: list[Library] = [_Torch(), _CuPy(), _GPUArray(), _Interface()]
+class _DLPack(_Interface):
+    """Whatever speaks DLPack only; the producer orders its work before the legacy stream."""
+
+    def owns(self, x: Any) -> bool:
+        device = getattr(x, "__dlpack_device__", None)
+        return device is not None and device()[0] == _DLPACK_CUDA
+
+    def device(self, x: Array) -> int:
+        return int(x.__dlpack_device__()[1])
+
+    def dtype(self, x: Array) -> str:
+        tensor = _dlpack_tensor(x)
+        kind = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex"}.get(tensor.code, "type")
+        return f"{kind}{tensor.bits}"
+
+    def contiguous(self, x: Array) -> Array:
+        tensor = _dlpack_tensor(x)
+        shape = tensor.shape[: tensor.ndim]
+        if tensor.strides and 0 not in shape:
+            step = 1
+            for extent, stride in zip(
+                reversed(shape), reversed(tensor.strides[: tensor.ndim]), strict=True
+            ):
+                if extent > 1 and stride != step:
+                    raise ArgumentError(
+                        f"a {type(x).__name__} must be C-contiguous; make a contiguous copy of it"
+                    )
+                step *= extent
+        return x
+
+    def pointer(self, x: Array) -> int:
+        tensor = _dlpack_tensor(x)
+        return int((tensor.data or 0) + tensor.byte_offset)
+
+    def stream(self, x: Array) -> int:
+        return _LEGACY_STREAM
+
+
+_DLPACK_CUDA = 2
+
+
+class _Tensor(ctypes.Structure):
+    """DLTensor, with which the capsules of DLPack begin."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    )
+
+
+def _dlpack_tensor(x: Any) -> _Tensor:
+    capsule = x.__dlpack__(stream=1)  # the legacy stream
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    tensor = _Tensor.from_address(pointer(capsule, b"dltensor"))
+    tensor.capsule = capsule  # what the structure points to lives as long as the capsule
+    return tensor
+
+
+LIBRARIES: list[Library] = [_Torch(), _CuPy(), _GPUArray(), _Interface(), _DLPack()]
 """In the order in which they are asked."""
 
 

@@ -385,6 +385,32 @@ def test_arrays_of_unknown_libraries():
         cuda.project(A._plan, Foreign(x.T.contiguous().T), Foreign(y))
 
 
+class ForeignDLPack:
+    """An array that can hand out its memory by DLPack, and nothing else."""
+
+    def __init__(self, tensor):
+        self.tensor, self.shape = tensor, tuple(tensor.shape)
+
+    def __dlpack_device__(self):
+        return (2, 0)  # CUDA
+
+    def __dlpack__(self, stream):
+        return self.tensor.__dlpack__(stream=None if ON_STAND_IN else stream)
+
+
+def test_arrays_that_speak_dlpack_only():
+    A = transform()
+    x = on_device(A.domain.random(0, batch=(2,)))
+    y = torch.zeros(2, *A.range.shape, device="cuda")
+    cuda.project(A._plan, ForeignDLPack(x), ForeignDLPack(y))
+    torch.cuda.synchronize()
+    assert torch.equal(y, A(x))
+    with pytest.raises(ArgumentError, match="must be C-contiguous"):
+        cuda.project(A._plan, ForeignDLPack(x.mT.contiguous().mT), ForeignDLPack(y))
+    with pytest.raises(DtypeError, match="not int64"):
+        cuda.project(A._plan, ForeignDLPack(x.long()), ForeignDLPack(y))
+
+
 def test_gpuarrays():
     """In the primary context, where PyCUDA works together with others."""
     import pycuda.driver as driver
