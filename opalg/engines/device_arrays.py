@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from opalg.arrays import Array
+from opalg.arrays import Array, is_torch
 from opalg.engines import libcuda
 from opalg.errors import ArgumentError, DtypeError
 
@@ -179,7 +179,8 @@ class _DLPack(_Interface):
     """Whatever speaks DLPack only; the producer orders its work before the legacy stream."""
 
     def owns(self, x: Any) -> bool:
-        device = getattr(x, "__dlpack_device__", None)
+        # Tensors on devices that DLPack does not know raise an error when they are asked.
+        device = None if is_torch(x) else getattr(x, "__dlpack_device__", None)
         return device is not None and device()[0] == _DLPACK_CUDA
 
     def device(self, x: Array) -> int:
