@@ -10,7 +10,7 @@ from opalg.tomo.frequency_filter import FrequencyFilter
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.preprocessing import find_rotation_axis
-from opalg.tomo.random_geometry import random_geometry
+from opalg.tomo.random_geometry import random_geometry, random_grid, random_transform
 from opalg.tomo.transforms import Transform, reflect, rotate, scale, translate
 from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
@@ -34,6 +34,8 @@ __all__ = [
     "phantoms",
     "preprocessing",
     "random_geometry",
+    "random_grid",
+    "random_transform",
     "reflect",
     "rotate",
     "scale",

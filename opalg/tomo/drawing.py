@@ -1,9 +1,10 @@
-"""Pictures of scans: sources, detectors and the volume."""
+"""Pictures of scans: what of sources, detectors and the volume is drawn, and by Matplotlib."""
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,33 +12,63 @@ from opalg.errors import ArgumentError
 from opalg.spaces import Grid
 from opalg.tomo.frames import FloatArray, Frames
 
-__all__ = ["draw"]
+__all__ = ["Line", "Scene", "draw", "scene"]
 
-_SOURCE, _DETECTOR, _VOLUME = "#d1495b", "#2e6f95", "#6a994e"
+SOURCE, DETECTOR, VOLUME = "#d1495b", "#2e6f95", "#6a994e"
+
+
+class Line(NamedTuple):
+    """Points (x, y) or (x, y, z) that are joined; a single one is a dot."""
+
+    points: FloatArray
+    colour: str
+    width: float
+
+
+class Scene(NamedTuple):
+    """What is drawn."""
+
+    fixed: list[Line]
+    """The volume, and all positions of the source."""
+    views: list[list[Line]]
+    """Of the chosen views the outline of the detector, its pixel 0, then the rays to its corners."""
+
+
+def scene(frames: Frames, detector: tuple[int, ...], grid: Grid | None, views: int) -> Scene:
+    """Lines in space; without a grid the volume is a box that the first view sees, roughly.
+
+    Raises
+    ------
+    ArgumentError
+        If the grid is of another dimension, or no view is to be drawn.
+    """
+    if grid is not None and grid.ndim != frames.ndim:
+        raise ArgumentError(f"a {grid.ndim}D grid does not fit a {frames.ndim}D geometry")
+    if not isinstance(views, (int, np.integer)) or views < 1:
+        raise ArgumentError(f"views must be a positive number, got {views!r}")
+    box = _edges(*(_extent(grid) if grid is not None else _seen(frames, detector)))
+    fixed = [Line(edge, VOLUME, 1.2) for edge in box]
+    if not frames.parallel:
+        fixed += [Line(origin[None], SOURCE, 1.5) for origin in frames.origins]
+    reach = max(float(np.abs(edge).max()) for edge in box)
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(views, len(frames))).round().astype(int))
+    return Scene(fixed, [_view(frames, detector, int(view), reach) for view in chosen])
 
 
 def draw(
     frames: Frames, detector: tuple[int, ...], grid: Grid | None, views: int, title: str
 ) -> Any:
-    """A figure; see `Geometry.show`."""
-    if grid is not None and grid.ndim != frames.ndim:
-        raise ArgumentError(f"a {grid.ndim}D grid does not fit a {frames.ndim}D geometry")
-    if not isinstance(views, (int, np.integer)) or views < 1:
-        raise ArgumentError(f"views must be a positive number, got {views!r}")
+    """A figure of Matplotlib; see `Geometry.show`."""
+    shown = scene(frames, detector, grid, views)
     from opalg.plotting.images import _figure_class  # Matplotlib is optional, and heavy
 
     figure = _figure_class()(figsize=(6.5, 6.0), layout="constrained")
     projection = {"projection": "3d"} if frames.ndim == 3 else {}
     axes = figure.add_subplot(**projection)
-    box = _edges(*_extent(grid)) if grid is not None else _edges(*_seen(frames, detector))
-    for edge in box:
-        axes.plot(*edge.T, color=_VOLUME, linewidth=1.2)
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(views, len(frames))).round().astype(int))
-    reach = max(float(np.abs(edge).max()) for edge in box)
-    for number, view in enumerate(chosen):
-        _draw_view(axes, frames, detector, int(view), reach, strong=number == 0)
-    if not frames.parallel:
-        axes.plot(*frames.origins.T, ".", color=_SOURCE, markersize=3)
+    _plot(axes, shown.fixed, 1.0)
+    for number, lines in enumerate(shown.views):
+        # Rays of the first view only: those of all would hide the rest.
+        _plot(axes, lines if number == 0 else lines[:2], 1.0 if number == 0 else 0.3)
     axes.set_title(title, fontsize=10)
     for name in "xyz"[: frames.ndim]:
         getattr(axes, f"set_{name}label")(name)
@@ -45,10 +76,19 @@ def draw(
     return figure
 
 
-def _draw_view(
-    axes: Any, frames: Frames, detector: tuple[int, ...], view: int, reach: float, strong: bool
-) -> None:
-    """The outline of the detector and the rays to its corners."""
+def _plot(axes: Any, lines: Sequence[Line], alpha: float) -> None:
+    dots: dict[tuple[str, float], list[FloatArray]] = {}
+    for line in lines:
+        if len(line.points) == 1:
+            dots.setdefault((line.colour, line.width), []).append(line.points)
+        else:
+            axes.plot(*line.points.T, color=line.colour, linewidth=line.width, alpha=alpha)
+    for (colour, width), points in dots.items():
+        axes.plot(*np.concatenate(points).T, "o", color=colour, markersize=2 * width, alpha=alpha)
+
+
+def _view(frames: Frames, detector: tuple[int, ...], view: int, reach: float) -> list[Line]:
+    """The outline of the detector, its pixel 0, and the rays to its corners."""
     part = frames.take(slice(view, view + 1))
     pixels = part.pixels(detector)[0]
     if frames.parallel:  # whose detector has no place along the rays: it is drawn behind the volume
@@ -66,13 +106,22 @@ def _draw_view(
         corners, starts = (
             a[:: len(a) - 1 or 1, :: a.shape[1] - 1 or 1].reshape(-1, 3) for a in (pixels, origins)
         )
-    alpha = 1.0 if strong else 0.3
-    axes.plot(*outline.T, color=_DETECTOR, linewidth=1.5, alpha=alpha)
     first = pixels[(0,) * len(detector)]
-    axes.plot(*first[:, None], "o", color=_DETECTOR, markersize=4, alpha=alpha)  # pixel 0
-    if strong:
-        for start, corner in zip(starts, corners, strict=True):
-            axes.plot(*np.stack([start, corner]).T, color=_SOURCE, linewidth=0.8)
+    rays = [np.stack(ends) for ends in zip(starts, corners, strict=True)]
+    if frames.arc_centres is None:  # straight: its corners say it all
+        outline = _corners_of(outline, detector)
+    return [
+        Line(outline, DETECTOR, 1.5),
+        Line(first[None], DETECTOR, 2.0),
+        *(Line(ray, SOURCE, 0.8) for ray in rays),
+    ]
+
+
+def _corners_of(outline: FloatArray, detector: tuple[int, ...]) -> FloatArray:
+    if len(detector) == 1:
+        return outline[[0, -1]]
+    v, u = detector
+    return outline[[0, u - 1, u + v - 1, 2 * u + v - 1, 0]]
 
 
 def _extent(grid: Grid) -> tuple[FloatArray, FloatArray]:

@@ -151,7 +151,28 @@ class Frames:
     def _with(self, **arrays: FloatArray) -> Frames:
         return replace(self, **{name: frozen(array) for name, array in arrays.items()})  # type: ignore[arg-type]
 
-    # Rays
+    # Points and rays
+
+    @property
+    def normals(self) -> FloatArray:
+        """Unit normals of the detector in its middle, on the side that rays leave; shape (views, ndim)."""
+        if self.v_steps is None:
+            across = np.stack([-self.u_steps[:, 1], self.u_steps[:, 0]], axis=1)
+        else:
+            across = np.cross(self.v_steps, self.u_steps)
+        along = self.origins if self.parallel else self.centres - self.origins
+        return units(across * np.sign((across * along).sum(axis=1, keepdims=True)))
+
+    def corners(self, detector: tuple[int, ...]) -> FloatArray:
+        """Outer corners of the detector, half a pixel beyond the centres of its last pixels.
+
+        In 2D ``[view, u]``, else ``[view, v, u]``, each 0 or 1; coordinates are on the last axis.
+        """
+        u, _ = self.along_row(np.array([[-0.5, 0.5]]) * detector[-1])
+        if self.v_steps is None:
+            return u
+        v = np.array([-0.5, 0.5]) * detector[0]
+        return u[:, None] + v[:, None, None] * self.v_steps[:, None, None]
 
     def pixels(self, detector: tuple[int, ...], views: Any = slice(None)) -> FloatArray:
         """Centres of all pixels, shape ``(views, *detector, ndim)``."""

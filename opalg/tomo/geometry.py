@@ -20,10 +20,11 @@ from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 from opalg.spaces import Grid, Space
 from opalg.tomo.angles import angle_weights
 from opalg.tomo.astra_form import projection_dictionary, volume_dictionary
-from opalg.tomo.drawing import draw
+from opalg.tomo.drawing import draw, scene
 from opalg.tomo.frames import FloatArray, Frames, frozen, units
 from opalg.tomo.indexing import as_detector, chosen_pixels, keep_axis, one_per_axis, short
 from opalg.tomo.serialisation import read, write
+from opalg.tomo.svg import Svg, as_svg
 from opalg.values import Value
 
 __all__ = ["Geometry"]
@@ -438,7 +439,7 @@ class Geometry(Value):
         Returns
         -------
         matplotlib.figure.Figure
-            Notebooks display it; ``figure.savefig("scan.svg")`` writes it as SVG.
+            Notebooks display it. Without Matplotlib: `to_svg`.
 
         Raises
         ------
@@ -446,6 +447,43 @@ class Geometry(Value):
             If Matplotlib is not installed.
         """
         return draw(self.frames, self.detector_shape, grid, views, str(self))
+
+    def to_svg(
+        self,
+        grid: Grid | None = None,
+        views: int = 12,
+        azimuth: float = -1.2,
+        elevation: float = 0.5,
+        size: int = 480,
+        seconds: float = 0.0,
+    ) -> Svg:
+        """The picture of `show` as SVG text, seen from far away; needs no other package.
+
+        Parameters
+        ----------
+        grid, views
+            As for `show`.
+        azimuth, elevation : float
+            Where the eye is, in radians: from the x axis towards y, and above the plane z = 0.
+        size : int, default 480
+            Width and height in pixels.
+        seconds : float, default 0.0
+            If positive, the views are shown one after the other, so long for all of them.
+
+        Returns
+        -------
+        str
+            Notebooks display it.
+
+        Examples
+        --------
+        >>> from opalg import tomo
+        >>> text = tomo.ConeBeam(8, (5, 6), 1.0, sod=100.0, sdd=150.0).to_svg()
+        >>> text[:40]
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        """
+        shown = scene(self.frames, self.detector_shape, grid, views)
+        return as_svg(shown, str(self), azimuth, elevation, size, seconds)
 
     def __str__(self) -> str:
         pixels = " x ".join(map(str, self.detector_shape))

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from opalg.errors import ArgumentError
+from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
-from opalg.tomo.transforms import rotate, translate
+from opalg.tomo.transforms import Transform, reflect, rotate, scale, translate
 
-__all__ = ["random_geometry"]
+__all__ = ["random_geometry", "random_grid", "random_transform"]
 
 _KINDS = ("parallel 2D", "parallel 3D", "fan", "cone")
 
@@ -77,3 +78,57 @@ def random_geometry(
         return translate(*shift[:2]) * (rotate("z", rng.uniform(-3, 3, views)) * geometry)
     turned = rotate(rng.standard_normal(3).tolist(), rng.uniform(-3, 3, views)) * geometry
     return translate(*shift) * turned
+
+
+def random_grid(
+    ndim: int = 3, seed: int | np.random.Generator | None = None, size: float = 10.0
+) -> Grid:
+    """A grid of few cells about the origin, float64, of any spacings and a little off the centre.
+
+    Parameters
+    ----------
+    ndim : {2, 3}
+    seed : int or numpy.random.Generator, optional
+    size : float, default 10.0
+        The largest extent; see `random_geometry`.
+
+    Examples
+    --------
+    >>> from opalg import tomo
+    >>> tomo.random_grid(2, seed=1) == tomo.random_grid(2, seed=1)
+    True
+    """
+    if ndim not in (2, 3) or not size > 0:
+        raise ArgumentError(f"ndim must be 2 or 3 and size positive, got {ndim!r} and {size!r}")
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, 8, ndim)
+    spacing = size * rng.uniform(0.3, 0.8, ndim) / shape
+    origin = size * rng.uniform(-0.1, 0.1, ndim)
+    return Grid(tuple(shape.tolist()), tuple(spacing.tolist()), "float64", tuple(origin.tolist()))
+
+
+def random_transform(
+    views: int | None = None, seed: int | np.random.Generator | None = None, size: float = 10.0
+) -> Transform:
+    """A turn about any axis, a mirror or not, a change of scale and a shift, drawn at random.
+
+    Parameters
+    ----------
+    views : int, optional
+        How many turns and shifts; one for all by default.
+    seed : int or numpy.random.Generator, optional
+    size : float, default 10.0
+        The longest shift along an axis is a tenth of it.
+
+    Examples
+    --------
+    >>> from opalg import tomo
+    >>> tomo.random_transform(4, seed=1).num_views
+    4
+    """
+    rng = np.random.default_rng(seed)
+    shifts = size * rng.uniform(-0.1, 0.1, (3, *([] if views is None else [views])))
+    turn = rotate(rng.standard_normal(3).tolist(), rng.uniform(-3, 3, views))
+    mirror = reflect("x") if rng.random() < 0.5 else scale(1.0)
+    moved: Transform = translate(*shifts) * turn * scale(rng.uniform(0.8, 1.25)) * mirror
+    return moved

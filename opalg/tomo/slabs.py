@@ -71,6 +71,7 @@ def plan_slabs(planes: int, views: int, needs: Needs, limit: int, name: str) -> 
     >>> plan_slabs(4, 6, needs, 3, "a call").bytes
     3
     """
+    needs = _once(needs)
 
     def parts(slabs: int, groups: int) -> Slabs:
         found = tuple(split(planes, slabs)), tuple(split(views, groups))
@@ -146,6 +147,19 @@ def _fewest(planes: int, views: int, needs: Needs, limit: int) -> tuple[int, int
             best = slabs, groups
         slabs = min(max(slabs + 1, slabs * 3 // 2), planes) if slabs < planes else planes + 1
     return best
+
+
+def _once(needs: Needs) -> Needs:
+    """The same function, which is asked once for every part."""
+    known: dict[tuple[int, int, int, int], int] = {}
+
+    def asked(slab: slice, group: slice) -> int:
+        key = (slab.start, slab.stop, group.start, group.stop)
+        if key not in known:
+            known[key] = needs(slab, group)
+        return known[key]
+
+    return asked
 
 
 def _some(slices: list[slice]) -> list[slice]:

@@ -14,7 +14,7 @@ from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.values import Value
 
-__all__ = ["Transform", "reflect", "rotate", "scale", "translate"]
+__all__ = ["Transform", "perspective", "reflect", "rotate", "scale", "translate"]
 
 G = TypeVar("G", bound=Geometry)
 
@@ -213,6 +213,34 @@ def _floats(*values: Any) -> list[FloatArray]:
             raise NonFiniteError("a transform must be finite, got NaN or infinity")
         found.append(array)
     return found
+
+
+def perspective(
+    position: npt.ArrayLike, x: npt.ArrayLike, y: npt.ArrayLike, z: npt.ArrayLike
+) -> Transform:
+    """From the coordinates of an observer: the point (a, b, c) goes to ``position + a x + b y + c z``.
+
+    ``perspective(...).inverse * geometry`` is the geometry as the observer sees it.
+
+    Parameters
+    ----------
+    position, x, y, z : array, shape (3,) or (views, 3)
+        Where the observer is, and its axes, of which none lies in the plane of the others.
+
+    Examples
+    --------
+    >>> from opalg import tomo
+    >>> T = tomo.transforms.perspective([1, 2, 3], x=[0, 1, 0], y=[-1, 0, 0], z=[0, 0, 1])
+    >>> T.points([[0, 0, 0], [1, 0, 0]]).tolist()
+    [[1.0, 2.0, 3.0], [1.0, 3.0, 3.0]]
+    """
+    columns = np.broadcast_arrays(*(np.asarray(v, float) for v in (x, y, z, position)))
+    if columns[0].shape[-1:] != (3,) or columns[0].ndim > 2:
+        raise ArgumentError(
+            f"perspective takes vectors (x, y, z), or one per view, got shape {columns[0].shape}"
+        )
+    matrix = np.stack(columns[:3], axis=-1)
+    return _affine(matrix, columns[3])
 
 
 def _direction(axis: Any) -> FloatArray:

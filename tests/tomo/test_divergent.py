@@ -8,7 +8,6 @@ import pytest
 from geometries import geometries
 from hypothesis import given
 
-import opalg as oa
 from opalg import tomo
 from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 
@@ -270,24 +269,6 @@ def test_any_geometry_keeps_its_promises(geometry):
     expected = (lift @ T.matrices[:3, :3].T)[..., : geometry.ndim]
     np.testing.assert_allclose(turned[1], expected, atol=1e-12)
     assert geometry[::1] == geometry
-
-
-# Pictures
-
-
-@KINDS
-def test_pictures(geometry, tmp_path):
-    pytest.importorskip("matplotlib")
-    figure = geometry.show(views=3)
-    figure.savefig(tmp_path / "scan.svg")
-    assert "<svg" in (tmp_path / "scan.svg").read_text()
-    grid = oa.Grid((6, 7, 8)[-geometry.ndim :], 3.0)
-    axes = geometry.show(grid).axes[0]
-    x = np.concatenate([np.asarray(line.get_data()[0], float) for line in axes.lines])
-    if not geometry.frames.parallel and geometry.ndim == 2:
-        assert x.min() <= geometry.source_positions[:, 0].min() + 1e-9
-    with pytest.raises(ArgumentError, match="does not fit"):
-        geometry.show(oa.Grid((3,) * (5 - geometry.ndim)))
 
 
 # Errors

@@ -221,3 +221,58 @@ def test_matrices_of_a_part_of_the_detector():
 def test_matrix_errors(build, error, words):
     with pytest.raises(error, match=words):
         build()
+
+
+def test_observers():
+    """The camera's own coordinates, of one camera or one for each view."""
+    T = tomo.transforms.perspective(
+        [[1, 2, 3], [0, 0, 0]], x=[0, 2, 0], y=[[-1, 0, 0], [0, 0, 1]], z=[[0, 0, 1], [1, 0, 0]]
+    )
+    np.testing.assert_allclose(T.points([[1.0, 1.0, 1.0]] * 2), [[0, 4, 4], [1, 2, 1]])
+    np.testing.assert_allclose((T.inverse * T).matrices, [np.eye(4)] * 2, atol=1e-12)
+    with pytest.raises(ArgumentError, match="determinant is zero"):
+        tomo.transforms.perspective([0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0])
+    with pytest.raises(ArgumentError, match=r"vectors \(x, y, z\)"):
+        tomo.transforms.perspective([0, 0], [1, 0], [0, 1], [1, 1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_grids_and_transforms(seed):
+    T = tomo.random_transform(4, seed)
+    assert T.num_views == 4
+    assert T == tomo.random_transform(4, seed)
+    assert tomo.random_transform(seed=seed).num_views is None
+    # A similarity: all lengths change by one factor.
+    gram = np.swapaxes(T.matrices[:, :3, :3], 1, 2) @ T.matrices[:, :3, :3]
+    np.testing.assert_allclose(gram, [gram[0, 0, 0] * np.eye(3)] * 4, atol=1e-12)
+    for ndim in (2, 3):
+        grid = tomo.random_grid(ndim, seed)
+        geometry = tomo.random_geometry("cone" if ndim == 3 else "fan", seed)
+        assert max(grid.extent) <= 10
+        A = tomo.XrayTransform(grid, geometry)
+        x, y = grid.random(0), A.range.random(1)
+        assert np.vdot(A(x), y) == pytest.approx(np.vdot(x, A.H(y)), rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("curved", [False, True])
+def test_normals_and_corners(curved):
+    cone = tomo.ConeBeam(3, (4, 6), (2.0, 1.0), 100.0, 150.0, curved=curved, offset=(1.0, 0.0))
+    frames = (tomo.rotate("x", 0.3) * cone).frames
+    turn = tomo.rotate("x", 0.3).matrices[:3, :3]
+    a = cone.angles
+    ahead = np.stack([-np.sin(a), np.cos(a), 0 * a], axis=1)
+    np.testing.assert_allclose(frames.normals, ahead @ turn.T, atol=1e-12)
+    corners = frames.corners((4, 6))
+    assert corners.shape == (3, 2, 2, 3)
+    height = 2.0 * 4
+    np.testing.assert_allclose(np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1), height)
+    width = 2 * 150.0 * np.sin(3.0 / 150.0) if curved else 6.0  # chord of the arc
+    np.testing.assert_allclose(np.linalg.norm(corners[:, :, 1] - corners[:, :, 0], axis=-1), width)
+    middle = corners.mean(axis=(1, 2))
+    sag = 150.0 * (1 - np.cos(3.0 / 150.0)) if curved else 0.0
+    np.testing.assert_allclose(middle, frames.centres - sag * frames.normals, atol=1e-9)
+    fan = tomo.FanBeam(3, 6, 1.0, 100.0, 150.0)
+    np.testing.assert_allclose(fan.frames.normals, ahead[:, :2], atol=1e-12)
+    np.testing.assert_allclose(fan.frames.corners((6,))[0], [[-3, 50], [3, 50]], atol=1e-12)
+    rays = (tomo.rotate("x", 0.3) * tomo.ParallelBeam(3, (4, 6))).frames
+    np.testing.assert_allclose(rays.normals, rays.origins, atol=1e-12)
