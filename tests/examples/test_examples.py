@@ -117,6 +117,35 @@ def test_real_htc(tmp_path, shared_data):
         assert images["SIRT"].min() == 0.0
 
 
+def test_learned_filter(tmp_path):
+    pytest.importorskip("torch")
+    sizes = ("--size", 48, "--views", 60, "--scenes", 4, "--iterations", 100)
+    text = run("learned_filter.py", "--output", tmp_path, *sizes)
+    assert (tmp_path / "learned_filter.png").stat().st_size > 20_000
+    with np.load(tmp_path / "filters.npz") as file:
+        found = dict(file)
+    assert found["losses"][-1] < 1e-3 * found["losses"][0]
+    # What was learned is a ramp where the scenes have energy: up to half of the band.
+    low = found["frequencies"] < 0.25
+    assert np.corrcoef(found["learned"][low], found["Ram-Lak"][low])[0, 1] > 0.97
+    errors = {line.split()[0]: float(line.split()[-1]) for line in text.splitlines()[1:4]}
+    assert errors["learned"] < 1.3 * errors["Ram-Lak"]
+    assert errors["constant"] > 10 * errors["Ram-Lak"]
+
+
+def test_short_scan_fdk(tmp_path):
+    sizes = ("--size", 64, "--views", 120, "--columns", 96)
+    text = run("short_scan_fdk.py", "--output", tmp_path, *sizes)
+    assert (tmp_path / "short_scan.png").stat().st_size > 20_000
+    rows = [line.split("average, ") for line in text.splitlines()[:4]]
+    per_voxel = [float(after.split()[0]) for _, after in rows]
+    full, parker, equal, riess = per_voxel
+    # Parker's weights make a short scan nearly as good as a full turn; equal ones do not.
+    assert parker < 1.3 * full
+    assert riess < equal
+    assert equal > 3 * full
+
+
 @pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
 def test_help(script):
     assert "--output" in run(script, "--help")
