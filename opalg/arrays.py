@@ -265,7 +265,8 @@ class Constant:
             return move(self.array, x)
         # Tensors made in inference mode cannot serve outside of it.
         mode = is_torch(x) and sys.modules["torch"].is_inference_mode_enabled()
-        place = (type(x), getattr(x, "device", None), mode)
+        device = getattr(x, "device", None)
+        place = (type(x), getattr(device, "id", device), mode)  # CuPy's devices have no hash
         try:
             return self._moved[place]
         except KeyError:

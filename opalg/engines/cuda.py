@@ -242,16 +242,19 @@ def _run(
     if not count or not math.prod(target_shape):
         return
     device = _device(ordinal)
+    if not math.prod(source_shape):
+        size = count * math.prod(target_shape) * _itemsize(dtype)
+        device.set_to_zero(other.pointer(target), size, library.stream(source))
+        return
     key = (direction, count, dtype, *sorted(options.items()))
     stream = library.stream(source)
     prepared = device.prepared(plan, key, stream)
-    # Memory for intermediate results comes and goes by the caller's allocator, in the order of its stream.
-    scratch = [_allocate(library, source, (n,), "uint8") for n in prepared.scratch]
-    pointers = {
-        Input: library.pointer(source),
-        Output: other.pointer(target),
-        Scratch: [_library(part).pointer(part) for part in scratch],
-    }
+    pointers: dict[type, Any] = {Input: library.pointer(source), Output: other.pointer(target)}
+    if prepared.scratch:
+        # Comes and goes by the caller's allocator, in the order of its stream; in one piece.
+        scratch = _allocate(library, source, (prepared.scratch[-1].stop,), "uint8")
+        start = _library(scratch).pointer(scratch)
+        pointers[Scratch] = [start + part.start for part in prepared.scratch]
     device.launch(prepared, pointers, stream)
 
 

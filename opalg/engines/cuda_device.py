@@ -10,7 +10,8 @@ import hashlib
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = ["Device", "Prepared"]
 
 _LEGACY = (0, 1)  # two names of the stream that waits for all others
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+_ALIGNMENT = 256  # bytes; that of allocations
 _ALIGNED = {1: "0b", 2: "0h", 4: "0i", 8: "0q"}  # formats that take no room and move to a multiple
 
 
@@ -117,6 +119,8 @@ class Device:
     ) -> Prepared:
         direction, count, dtype, *options = key
         needed = launches(plan, direction, count, dtype, **dict(options))
+        if not needed:
+            raise DeviceError(f"no kernel was planned for {direction} of {count} images of {plan}")
         with self.lock, self:
             data = self._plans.get(id(plan))
             if data is None:
@@ -143,6 +147,11 @@ class Device:
         # Called where the last reference goes, in any thread: without the context nothing can be freed.
         self._gone.append(self._plans.pop(plan))
 
+    def set_to_zero(self, pointer: int, size: int, stream: int) -> None:
+        """Write zeros, on the caller's stream."""
+        with self, self._ordered(stream) as own:
+            self.driver.memset_d8_async(pointer, 0, size, own)
+
     def launch(self, prepared: Prepared, pointers: dict[type, Any], stream: int) -> None:
         """Put launches on the caller's stream.
 
@@ -154,20 +163,25 @@ class Device:
         stream : int
             Handle of the caller's stream.
         """
-        with self:
-            if stream in _LEGACY:
-                prepared.launch(pointers, stream, None)
-                return
-            twin = self._twins.get(stream)
-            if twin is None:
-                # The stream of a capture is often new.
-                with self.lock, libcuda.outside_of_captures():
-                    twin = self._twins.setdefault(stream, _Twin(self.driver, stream))
-            twin.fork()
-            try:
-                prepared.launch(pointers, stream, twin.stream)
-            finally:
-                twin.join()
+        with self, self._ordered(stream) as own:
+            prepared.launch(pointers, stream, own)
+
+    @contextmanager
+    def _ordered(self, stream: int) -> Iterator[Any]:
+        """A stream of PyCUDA's that runs in the place of the caller's; None for the legacy stream."""
+        if stream in _LEGACY:
+            yield None
+            return
+        twin = self._twins.get(stream)
+        if twin is None:
+            # The stream of a capture is often new.
+            with self.lock, libcuda.outside_of_captures():
+                twin = self._twins.setdefault(stream, _Twin(self.driver, stream))
+        twin.fork()
+        try:
+            yield twin.stream
+        finally:
+            twin.join()
 
 
 class Prepared:
@@ -176,7 +190,7 @@ class Prepared:
     def __init__(
         self, needed: Sequence[Launch], device: Device, owner: _PlanData, dtype: str
     ) -> None:
-        self.scratch: list[int] = []
+        self.scratch: list[slice] = []  # parts of one piece of memory, in bytes
         self._device = device
         self._dtype = dtype
         self._textures: dict[int, Texture] = {}
@@ -200,7 +214,9 @@ class Prepared:
             # One object in several launches is one piece of memory.
             if id(argument) not in self._places:
                 self._places[id(argument)] = len(self.scratch)
-                self.scratch.append(argument.bytes)
+                start = self.scratch[-1].stop if self.scratch else 0
+                end = start + -(-argument.bytes // _ALIGNMENT) * _ALIGNMENT
+                self.scratch.append(slice(start, end))
             return "P", argument
         if isinstance(argument, Texture):
             self._argument(argument.of, owner)

@@ -113,7 +113,7 @@ def _schedule(
 
 def _scratch_bytes(plan: Plan, direction: str, dtype: str, options: dict[str, Any]) -> int:
     scratch = {
-        id(argument): argument.bytes
+        id(argument): -(-argument.bytes // 256) * 256
         for launch in launches(plan, direction, 1, dtype, **options)
         for argument in launch.arguments
         if isinstance(argument, Scratch)
@@ -246,8 +246,8 @@ class _Work:
             _Buffer(driver, target, dtype) for _ in range(min(2, len(self.schedule.targets)))
         ]
         self.sum_part = driver.mem_alloc(target) if several_sources else None
-        self.scratch: dict[int, tuple[Any, int]] = {}
-        self.outgrown: list[Any] = []
+        self.scratch: list[Any] = []
+        self.scratch_size = 0
         self.source_turn: Iterator[_Buffer] = itertools.cycle(self.sources)
         self.target_turn: Iterator[_Buffer] = itertools.cycle(self.targets)
         self.resident = -1  # the image that is the only source
@@ -287,16 +287,17 @@ class _Work:
         places = {
             Input: int(source),
             Output: int(target),
-            Scratch: [int(self._scratch(k, size)) for k, size in enumerate(prepared.scratch)],
+            Scratch: self._scratch(prepared.scratch),
         }
         prepared.launch(places, handle, self.kernels)
 
-    def _scratch(self, k: int, size: int) -> Any:
+    def _scratch(self, parts: list[slice]) -> list[int]:
         """Memory for intermediate results; kernels are in order, so that all can use the same."""
-        if self.scratch.get(k, (None, 0))[1] < size:
-            self.outgrown.append(self.scratch.get(k))  # kernels may be using it
-            self.scratch[k] = (self.device.driver.mem_alloc(size), size)
-        return self.scratch[k][0]
+        size = parts[-1].stop if parts else 0
+        if self.scratch_size < size:
+            self.scratch.append(self.device.driver.mem_alloc(size))  # kernels may be using the old
+            self.scratch_size = size
+        return [int(self.scratch[-1]) + part.start for part in parts]
 
     def _add(self, target: _Buffer, count: int) -> None:
         real = {"float32": "float", "float64": "double"}[self.dtype]

@@ -5,6 +5,7 @@ PyTorch is imported on first use, which is when the caller has handed over a ten
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import Any
 
@@ -21,9 +22,20 @@ def apply(operator: Any, x: Array) -> Array:
     The backward pass applies ``operator.H`` (for a non-linear operator the transposed derivative), itself
     recorded, so that backward of backward and forward mode work.
     """
+    if not _is_recorded(flat(x)):
+        return operator._apply(x, None)  # `Function.apply` alone takes some 80 us
     layout: list[Any] = []
     results = _function().apply(operator, _layout(x), layout, *flat(x))
     return _unflatten(layout[0], results)
+
+
+def _is_recorded(tensors: Any) -> bool:
+    """Whether PyTorch follows one of the tensors, backward or forward."""
+    if any(tensor.requires_grad for tensor in tensors):
+        return True
+    forward = sys.modules.get("torch.autograd.forward_ad")
+    # -1 outside of dual levels; where PyTorch should no longer say so, it is asked each time.
+    return forward is None or getattr(forward, "_current_level", 0) >= 0
 
 
 @cache

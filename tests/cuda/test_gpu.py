@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import os
 import threading
+from contextlib import nullcontext
 from inspect import signature
 
 import numpy as np
@@ -46,6 +47,17 @@ CASES = {
     "helix": (VOLUME, HELIX),
     "tilted cone": (VOLUME, tomo.rotate((1.0, 2.0, 3.0), 0.4) * HELIX),
 }
+# Every case is a kernel to compile, and the host's tests of kernels have them all.
+QUICK = ("parallel 2D", "cone")
+
+
+def cases(*names):
+    names = names or tuple(CASES)
+    return pytest.mark.parametrize(
+        "case", [name for name in names if not ON_STAND_IN or name in QUICK] or names[:1]
+    )
+
+
 KERNELS = set(launches._DIRECTIONS)
 
 
@@ -111,15 +123,15 @@ def both(direction, plan, batch=(), dtype="float32", **options):
 
 # --------------------------------------------------------------------------- agreement with the CPU
 @directions("project", "backproject", "backproject_voxels")
-@pytest.mark.parametrize("case", CASES)
+@cases()
 def test_agrees_with_the_cpu(case, direction):
     for dtype, precision in PRECISION.items():
         assert difference(*both(direction, plan_of(case), (), dtype)) < precision
 
 
 @directions("project", "backproject", "backproject_voxels")
-@pytest.mark.parametrize("case", ["parallel 2D", "cone"])
-@pytest.mark.parametrize("batch", [(1,), (2, 3), (7,), (0,)])
+@cases("parallel 2D", "cone")
+@pytest.mark.parametrize("batch", [(7,), (0,)] if ON_STAND_IN else [(1,), (2, 3), (7,), (0,)])
 def test_batches_agree_with_the_cpu(case, direction, batch):
     result, expected = both(direction, plan_of(case), batch)
     assert result.shape == expected.shape
@@ -127,21 +139,21 @@ def test_batches_agree_with_the_cpu(case, direction, batch):
 
 
 @directions("project", "backproject")
-@pytest.mark.parametrize("case", CASES)
+@cases()
 def test_siddon_agrees_with_the_cpu(case, direction):
     # In float32 a ray along the border of two voxels may be given to either.
     assert difference(*both(direction, plan_of(case, "siddon"), (), "float64")) < 1e-10
 
 
 @needs("backproject_voxels")
-@pytest.mark.parametrize("case", ["fan", "cone", "curved cone"])
+@cases("fan", "cone", "curved cone")
 def test_weighted_by_magnification_agrees_with_the_cpu(case):
     options = {"weight": "magnification"}
     assert difference(*both("backproject_voxels", plan_of(case), (2,), **options)) < 1e-5
 
 
 @needs("backproject")
-@pytest.mark.parametrize("case", CASES)
+@cases()
 def test_adjoint(case):
     for dtype, precision in PRECISION.items():
         A = transform(case, dtype)
@@ -152,7 +164,7 @@ def test_adjoint(case):
 
 
 @needs("backproject_voxels", "project_voxels")
-@pytest.mark.parametrize("case", ["parallel 2D", "cone", "curved fan"])
+@cases("parallel 2D", "cone", "curved fan")
 def test_voxel_driven_back_projection_has_its_transpose(case):
     A = transform(case, "float64")
     B = tomo.VoxelBackProjection(A, weighted=case != "parallel 2D")
@@ -162,7 +174,7 @@ def test_voxel_driven_back_projection_has_its_transpose(case):
 
 
 @needs("backproject", "backproject_voxels")
-@pytest.mark.parametrize("case", ["parallel 2D", "fan", "cone"])
+@cases("parallel 2D", "fan", "cone")
 def test_reconstructs(case):
     A = transform(case)
     y = A(A.domain.ones())
@@ -193,7 +205,7 @@ def test_half_precision_is_rounded_once(direction, dtype, precision):
 @pytest.mark.skipif(
     "interpolation" not in signature(launches.launches).parameters, reason="there is no kernel yet"
 )
-@pytest.mark.parametrize("case", CASES)
+@cases()
 def test_texture_units_round_weights(case):
     """They keep 8 bits of the position between two voxels: weights are off by up to 1/512."""
     A = transform(case, interpolation="texture")
@@ -328,10 +340,16 @@ def test_calls_are_captured_into_graphs():
 
 
 def test_the_first_call_cannot_be_captured():
-    A = transform("curved fan")
+    A = transform("fan")
     x = on_device(A.domain.random(0))
     graph = torch.cuda.CUDAGraph()
-    with pytest.raises(DeviceError, match="call the operator once"), torch.cuda.graph(graph):
+    with (
+        pytest.warns(UserWarning, match="The CUDA Graph is empty")
+        if not ON_STAND_IN
+        else nullcontext(),
+        pytest.raises(DeviceError, match="call the operator once"),
+        torch.cuda.graph(graph),
+    ):
         A(x)
     torch.cuda.synchronize()
     assert A(x).shape == A.range.shape  # and nothing is left of the attempt
