@@ -89,7 +89,7 @@ def library(y: np.ndarray, iterations: int) -> np.ndarray:
 def with_odl(y: np.ndarray, iterations: int) -> np.ndarray:
     """The same with ODL's solver."""
     import odl
-    from odl.functional import GroupL1Norm, L2NormSquared
+    from odl.functionals import GroupL1Norm, L2NormSquared
     from odl.solvers import pdhg
 
     X = odl.uniform_discr([0, 0], list(y.shape), y.shape, dtype="float32")
@@ -97,7 +97,7 @@ def with_odl(y: np.ndarray, iterations: int) -> np.ndarray:
     x = X.zero()
     f = 0.5 * L2NormSquared(X).translated(X.element(y))
     pdhg(x, f, STRENGTH * GroupL1Norm(G.range), G, iterations, tau=STEP, sigma=STEP)
-    return np.asarray(x)
+    return np.asarray(x.data)
 
 
 def measure(size: int, iterations: int, repeat: int) -> dict:

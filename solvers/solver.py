@@ -335,7 +335,7 @@ class Solver(Declared):
         number = state.iteration + 1
         state._unfinished = True
         # NumPy's warnings of overflow would come before the error that says which iteration diverged.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), state._lending():
             following = self.step(state, y)
         if not isinstance(following, State) or following.iteration != number:
             raise ArgumentError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from opalg.arrays import Array, is_array, shares_memory
 from opalg.errors import ArgumentError
+from opalg.operators.workspace import Workspace
 from opalg.solvers.vectors import copy, parts
 from opalg.spaces import Blocks
 
@@ -51,6 +53,7 @@ class State:
         self._variables: dict[str, Any] = {"x": x, **variables}
         self._iteration = 0
         self._scratch: dict[str, Array] | None = None  # None: functional
+        self._workspace: Workspace | None = None  # for what expressions compute on the way
         self._batch: tuple[int, ...] = ()
         self._unfinished = False
         self._kept: dict[str, tuple[Any, Any]] = {}
@@ -212,22 +215,29 @@ class State:
                 value = copy(value)
                 self._variables[name] = value
             taken = taken + parts(value)
-        self._scratch = {}
+        self._scratch, self._workspace = {}, Workspace()
         self._batch = batch
 
     def _release(self) -> None:
         """Give back the scratch buffers at the end of a run."""
         if self._scratch is not None:
             self._scratch.clear()
+            self._workspace = Workspace()
         self._kept = {}
+
+    def _lending(self) -> AbstractContextManager[Any]:
+        """The context of a step, in which expressions reuse the memory of their intermediate results."""
+        return nullcontext() if self._workspace is None else self._workspace
 
     def __getstate__(self) -> dict[str, Any]:
         self._refuse_unfinished()
         scratch: dict[str, Any] | None = None if self._scratch is None else {}
-        return {**self.__dict__, "_scratch": scratch, "_kept": {}}
+        return {**self.__dict__, "_scratch": scratch, "_workspace": None, "_kept": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        if self._scratch is not None:
+            self._workspace = Workspace()
 
     def __repr__(self) -> str:
         return f"State(iteration {self._iteration}: {', '.join(self._variables)})"

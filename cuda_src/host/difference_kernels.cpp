@@ -53,6 +53,13 @@ template <class V> OPALG_INLINE void store_past_caches(RealOf<V>* p, V v) {
     store(p, v);
 }
 
+// How many of the first entries to do apart, so that the following stores lie within cache lines.
+template <class V> OPALG_INLINE std::int64_t until_aligned(const RealOf<V>* p, std::int64_t length) {
+    constexpr std::size_t width = sizeof(V);
+    const auto head = std::int64_t((width - reinterpret_cast<std::uintptr_t>(p) % width) % width / sizeof(RealOf<V>));
+    return head < length ? head : length;
+}
+
 // Positions [i, i + lanes), or with Part [i, i + count).
 template <class V, int Pairs, bool Base, bool Part>
 OPALG_INLINE V summed(const SumDifferences<RealOf<V>>& job, std::int64_t i, std::int64_t count) {
@@ -70,7 +77,7 @@ OPALG_INLINE V summed(const SumDifferences<RealOf<V>>& job, std::int64_t i, std:
     return sum;
 }
 
-template <class V, int Pairs, bool Base> OPALG_INLINE void sum_run(const SumDifferences<RealOf<V>>& given) {
+template <class V, int Pairs, bool Base> OPALG_INLINE void sum_line(const SumDifferences<RealOf<V>>& given) {
     constexpr int lanes = Lanes<V>::count;
     const SumDifferences<RealOf<V>> job = given;  // the compiler sees that results do not overwrite its pointers
     std::int64_t i = 0;
@@ -79,10 +86,8 @@ template <class V, int Pairs, bool Base> OPALG_INLINE void sum_run(const SumDiff
         store_part<V>(job.target + i, summed<V, Pairs, Base, true>(job, i, count), count);
         i += count;
     };
+    part(until_aligned<V>(job.target, job.length));
     if (job.stream) {
-        const auto beyond = std::int64_t(reinterpret_cast<std::uintptr_t>(job.target) % sizeof(V) / sizeof(RealOf<V>));
-        const std::int64_t head = beyond ? lanes - beyond : 0;
-        part(head < job.length ? head : job.length);
         for (; i + lanes <= job.length; i += lanes)
             store_past_caches<V>(job.target + i, summed<V, Pairs, Base, false>(job, i, lanes));
     } else {
@@ -91,7 +96,20 @@ template <class V, int Pairs, bool Base> OPALG_INLINE void sum_run(const SumDiff
     part(job.length - i);
 }
 
-template <class V, bool Base> OPALG_INLINE void sum_pairs(const SumDifferences<RealOf<V>>& job) {
+template <class V, int Pairs, bool Base> OPALG_INLINE void sum_run(SumDifferences<RealOf<V>>& job) {
+    for (; job.lines > 0; --job.lines) {
+        sum_line<V, Pairs, Base>(job);
+        job.target += job.stride;
+        if constexpr (Base) job.base += job.stride;
+        const int pairs = Pairs ? Pairs : job.pairs;
+        for (int k = 0; k < pairs; ++k) {
+            job.plus[k] += job.plus_stride[k];
+            job.minus[k] += job.minus_stride[k];
+        }
+    }
+}
+
+template <class V, bool Base> OPALG_INLINE void sum_pairs(SumDifferences<RealOf<V>>& job) {
     switch (job.pairs) {
     case 1: return sum_run<V, 1, Base>(job);
     case 2: return sum_run<V, 2, Base>(job);
@@ -100,7 +118,7 @@ template <class V, bool Base> OPALG_INLINE void sum_pairs(const SumDifferences<R
     }
 }
 
-template <class V> void sum_differences(const SumDifferences<RealOf<V>>& job) {
+template <class V> void sum_differences(SumDifferences<RealOf<V>>& job) {
     job.base ? sum_pairs<V, true>(job) : sum_pairs<V, false>(job);
 }
 
@@ -126,15 +144,29 @@ OPALG_INLINE void shrink_at(const ShrinkField<RealOf<V>>& job, std::int64_t i, s
     }
 }
 
-template <Shrink S, class V, int Parts> OPALG_INLINE void shrink_run(const ShrinkField<RealOf<V>>& given) {
+template <Shrink S, class V, int Parts> OPALG_INLINE void shrink_line(const ShrinkField<RealOf<V>>& given) {
     constexpr int lanes = Lanes<V>::count;
     const ShrinkField<RealOf<V>> job = given;
-    std::int64_t i = 0;
+    std::int64_t i = until_aligned<V>(job.target[0], job.length);
+    if (i > 0) shrink_at<S, V, Parts, true>(job, 0, i);
     for (; i + lanes <= job.length; i += lanes) shrink_at<S, V, Parts, false>(job, i, lanes);
     if (i < job.length) shrink_at<S, V, Parts, true>(job, i, job.length - i);
 }
 
-template <Shrink S, class V> OPALG_INLINE void shrink_parts(const ShrinkField<RealOf<V>>& job) {
+template <Shrink S, class V, int Parts> OPALG_INLINE void shrink_run(ShrinkField<RealOf<V>>& job) {
+    for (; job.lines > 0; --job.lines) {
+        shrink_line<S, V, Parts>(job);
+        for (int k = 0; k < job.parts; ++k) {
+            job.target[k] += job.stride;
+            job.source[k] += job.stride;
+            if (!job.plus[k]) continue;
+            job.plus[k] += job.plus_stride[k];
+            job.minus[k] += job.minus_stride[k];
+        }
+    }
+}
+
+template <Shrink S, class V> OPALG_INLINE void shrink_parts(ShrinkField<RealOf<V>>& job) {
     switch (job.parts) {
     case 1: return shrink_run<S, V, 1>(job);
     case 2: return shrink_run<S, V, 2>(job);
@@ -143,7 +175,7 @@ template <Shrink S, class V> OPALG_INLINE void shrink_parts(const ShrinkField<Re
     }
 }
 
-template <class V> void shrink_field(const ShrinkField<RealOf<V>>& job) {
+template <class V> void shrink_field(ShrinkField<RealOf<V>>& job) {
     switch (job.how) {
     case Shrink::into_ball: return shrink_parts<Shrink::into_ball, V>(job);
     case Shrink::into_box: return shrink_parts<Shrink::into_box, V>(job);
@@ -152,10 +184,10 @@ template <class V> void shrink_field(const ShrinkField<RealOf<V>>& job) {
     }
 }
 
-template void sum_differences<Register<float>>(const SumDifferences<float>&);
-template void sum_differences<Register<double>>(const SumDifferences<double>&);
-template void shrink_field<Register<float>>(const ShrinkField<float>&);
-template void shrink_field<Register<double>>(const ShrinkField<double>&);
+template void sum_differences<Register<float>>(SumDifferences<float>&);
+template void sum_differences<Register<double>>(SumDifferences<double>&);
+template void shrink_field<Register<float>>(ShrinkField<float>&);
+template void shrink_field<Register<double>>(ShrinkField<double>&);
 
 }  // namespace OPALG_ISA
 }  // namespace opalg

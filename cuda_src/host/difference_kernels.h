@@ -6,8 +6,9 @@
 namespace opalg {
 namespace OPALG_ISA {
 
-template <class V> void sum_differences(const SumDifferences<RealOf<V>>& job);
-template <class V> void shrink_field(const ShrinkField<RealOf<V>>& job);
+// They advance the pointers of the job.
+template <class V> void sum_differences(SumDifferences<RealOf<V>>& job);
+template <class V> void shrink_field(ShrinkField<RealOf<V>>& job);
 
 }  // namespace OPALG_ISA
 }  // namespace opalg

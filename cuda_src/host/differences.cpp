@@ -3,6 +3,7 @@
 #include "differences.h"
 
 #include <algorithm>
+#include <atomic>
 #include <stdexcept>
 
 #include "buffer.h"
@@ -68,29 +69,75 @@ template <class T> struct Rows {
     }
 };
 
-// Where the row [image, i, j] is, and which of its columns are to be done.
+// Where the row [image, i, j] is, which of its columns are to be done, and how many rows up to the end of the block.
 struct Place {
     std::int64_t image, index[2];
-    std::int64_t row, begin, end;
+    std::int64_t row, begin, end, lines;
 };
 
-// Calls body(plus, minus) with pointers to the samples that a term takes from `column` on.
+// Calls body(place) for the runs of rows of a block in which the terms of a target (of all, if it is -1) take the same pairs.
+template <class T, class Body>
+void for_runs(const Rows<T>& rows, const std::vector<DifferenceTerm>& terms, int target, Place place, const Body& body) {
+    std::int64_t first = 0, last = rows.shape.shape[1];  // rows of the plane that follow the inner rules
+    for (const DifferenceTerm& term : terms) {
+        if (term.axis != 1 || (target >= 0 && term.target != target)) continue;
+        first = std::max(first, term.rule.first);
+        last = std::min(last, term.rule.last);
+    }
+    for (std::int64_t left = place.lines; left > 0; left -= place.lines) {
+        const std::int64_t j = place.index[1];
+        place.lines = j >= first && j < last ? std::min(left, last - j) : 1;
+        body(place);
+        place.index[1] += place.lines;
+        place.row += place.lines * rows.stride(1);
+    }
+}
+
+// A sample, and how far it is to that of the next row.
+template <class T> struct Sample {
+    const T* first;
+    std::ptrdiff_t stride;
+};
+
+// Calls body(plus, minus) with the samples that a term takes from `column` on.
 template <class T, class Body>
 void for_samples(const Rows<T>& rows, const DifferenceTerm& term, const T* source, const Place& place, std::int64_t column,
                  const Body& body) {
     const std::int64_t unit = rows.shape.unit, here = place.row + column * unit;
+    const std::ptrdiff_t next = std::ptrdiff_t(rows.stride(1));
     if (term.axis == 2) {
-        const auto at = [&](std::int64_t k) { return k < 0 ? rows.zeros.data() : source + place.row + k * unit; };
+        const auto at = [&](std::int64_t k) {
+            return k < 0 ? Sample<T>{rows.zeros.data(), 0} : Sample<T>{source + place.row + k * unit, next};
+        };
         for_pairs(term.rule, column, [&](std::int64_t plus, std::int64_t minus) { body(at(plus), at(minus)); });
     } else {
         const std::int64_t i = place.index[term.axis], stride = rows.stride(term.axis);
-        const auto at = [&](std::int64_t k) { return k < 0 ? rows.zeros.data() : source + here + (k - i) * stride; };
+        const auto at = [&](std::int64_t k) {
+            return k < 0 ? Sample<T>{rows.zeros.data(), 0} : Sample<T>{source + here + (k - i) * stride, next};
+        };
         for_pairs(term.rule, i, [&](std::int64_t plus, std::int64_t minus) { body(at(plus), at(minus)); });
     }
 }
 
-// Calls body(place) for every row, block by block; long rows in pieces.
-template <class T, class Body> void for_rows(const Rows<T>& rows, std::int64_t fields, Team& team, const Body& body) {
+// body(item, thread) for every item as Team::run, but every thread begins with a share of its own: when fields that fit
+// the caches of the processors are worked on again and again, it finds its part where it left it.
+template <class Body> void run_in_shares(Team& team, std::int64_t count, const Body& body) {
+    const std::int64_t shares = std::min<std::int64_t>(team.size(), count);
+    std::vector<std::atomic<std::int64_t>> next(std::size_t(std::max<std::int64_t>(shares, 0)));
+    for (std::int64_t s = 0; s < shares; ++s) next[std::size_t(s)] = s * count / shares;
+    team.run(shares, [&](std::int64_t own, int thread) {
+        for (std::int64_t k = 0; k < shares; ++k) {  // the own one first, then what others have not done
+            const std::int64_t s = (own + k) % shares, end = (s + 1) * count / shares;
+            for (std::int64_t item; (item = next[std::size_t(s)].fetch_add(1, std::memory_order_relaxed)) < end;) {
+                if (team.stopped(thread)) return;
+                body(item, thread);
+            }
+        }
+    });
+}
+
+// Calls body(place) for blocks of rows that follow each other in memory; long rows in pieces.
+template <class T, class Body> void for_blocks(const Rows<T>& rows, std::int64_t fields, Team& team, const Body& body) {
     const FieldShape& shape = rows.shape;
     const std::int64_t outer = shape.batch * shape.shape[0], lines = shape.shape[1], width = shape.shape[2];
     if (outer * lines * width == 0) return;
@@ -103,7 +150,7 @@ template <class T, class Body> void for_rows(const Rows<T>& rows, std::int64_t f
     std::int64_t deep = std::min(outer, std::max<std::int64_t>(1, 8 * fit / high));
     if (team.size() > 1) deep = std::min(deep, std::max<std::int64_t>(1, outer * bands * pieces / (4 * team.size())));
     const std::int64_t slabs = divide_up(outer, deep);
-    team.run(slabs * bands * pieces, [&](std::int64_t item, int thread) {
+    run_in_shares(team, slabs * bands * pieces, [&](std::int64_t item, int thread) {
         const std::int64_t piece = item % pieces, band = item / pieces % bands, slab = item / pieces / bands;
         Place place;
         place.begin = piece * piece_width;
@@ -112,11 +159,10 @@ template <class T, class Body> void for_rows(const Rows<T>& rows, std::int64_t f
             if (team.stopped(thread)) return;
             place.image = o / shape.shape[0];
             place.index[0] = o % shape.shape[0];
-            for (std::int64_t j = band * high; j < std::min(lines, (band + 1) * high); ++j) {
-                place.index[1] = j;
-                place.row = rows.offset(place.image, place.index[0], j);
-                body(place);
-            }
+            place.index[1] = band * high;
+            place.row = rows.offset(place.image, place.index[0], place.index[1]);
+            place.lines = std::min(lines, (band + 1) * high) - place.index[1];
+            body(place);
         }
     });
 }
@@ -166,28 +212,34 @@ void sum_differences(const FieldShape& shape, const std::vector<DifferenceTerm>&
     for (std::size_t t = 0; t < targets.size(); ++t) columns.emplace_back(terms, int(t), shape.shape[2]);
     const double written = double(targets.size()) * double(shape.batch) * double(shape.size()) * sizeof(T);
     const bool stream = bases.empty() && written > kStreamBytes;
-    for_rows(rows, std::int64_t(sources.size() + targets.size()), team, [&](const Place& place) {
-        for (std::size_t t = 0; t < targets.size(); ++t) {
-            columns[t].split(place.begin, place.end, [&](std::int64_t column, std::int64_t count) {
-                const std::int64_t here = place.row + column * shape.unit;
-                SumDifferences<T> job;
-                job.target = targets[t] + here;
-                job.base = bases.empty() ? nullptr : bases[t] + here;
-                job.factor = T(factor);
-                job.pairs = 0;
-                job.length = count * shape.unit;
-                job.stream = stream;
-                for (const DifferenceTerm& term : terms) {
-                    if (term.target != int(t)) continue;
-                    const T* source = sources[std::size_t(term.source)];
-                    const T weight = T(term.rule.weight * scale);
-                    for_samples(rows, term, source, place, column, [&](const T* plus, const T* minus) {
-                        job.plus[job.pairs] = plus;
-                        job.minus[job.pairs] = minus;
-                        job.weight[job.pairs++] = weight;
-                    });
-                }
-                kernels.sum_differences(job);
+    for_blocks(rows, std::int64_t(sources.size() + targets.size()), team, [&](const Place& block) {
+        for (int t = 0; t < int(targets.size()); ++t) {
+            for_runs(rows, terms, t, block, [&](const Place& place) {
+                columns[std::size_t(t)].split(place.begin, place.end, [&](std::int64_t column, std::int64_t count) {
+                    const std::int64_t here = place.row + column * shape.unit;
+                    SumDifferences<T> job;
+                    job.target = targets[std::size_t(t)] + here;
+                    job.base = bases.empty() ? nullptr : bases[std::size_t(t)] + here;
+                    job.factor = T(factor);
+                    job.pairs = 0;
+                    job.length = count * shape.unit;
+                    job.lines = place.lines;
+                    job.stride = std::ptrdiff_t(rows.stride(1));
+                    job.stream = stream;
+                    for (const DifferenceTerm& term : terms) {
+                        if (term.target != t) continue;
+                        const T* source = sources[std::size_t(term.source)];
+                        const T weight = T(term.rule.weight * scale);
+                        for_samples(rows, term, source, place, column, [&](Sample<T> plus, Sample<T> minus) {
+                            job.plus[job.pairs] = plus.first;
+                            job.minus[job.pairs] = minus.first;
+                            job.plus_stride[job.pairs] = plus.stride;
+                            job.minus_stride[job.pairs] = minus.stride;
+                            job.weight[job.pairs++] = weight;
+                        });
+                    }
+                    kernels.sum_differences(job);
+                });
             });
         }
     });
@@ -199,29 +251,35 @@ void shrink_fields(const FieldShape& shape, const std::vector<DifferenceTerm>& t
                    const std::vector<double>& radii, Shrink how, const std::vector<T*>& targets, Team& team) {
     const Rows<T> rows(shape);
     const Columns columns(terms, -1, shape.shape[2]);
-    for_rows(rows, std::int64_t(targets.size() + 1), team, [&](const Place& place) {
-        columns.split(place.begin, place.end, [&](std::int64_t column, std::int64_t count) {
-            const std::int64_t here = place.row + column * shape.unit;
-            ShrinkField<T> job;
-            job.parts = int(targets.size());
-            job.scale = T(scales[std::size_t(place.image)]);
-            job.radius = T(radii[std::size_t(place.image)]);
-            job.how = how;
-            job.length = count * shape.unit;
-            for (std::size_t k = 0; k < targets.size(); ++k) {
-                job.target[k] = targets[k] + here;
-                job.source[k] = fields[k] + here;
-                job.plus[k] = job.minus[k] = nullptr;
-            }
-            for (const DifferenceTerm& term : terms) {
-                const std::size_t k = std::size_t(term.target);
-                for_samples(rows, term, source, place, column, [&](const T* plus, const T* minus) {
-                    job.plus[k] = plus;
-                    job.minus[k] = minus;
-                    job.weight[k] = T(term.rule.weight);
-                });
-            }
-            kernels.shrink_field(job);
+    for_blocks(rows, std::int64_t(targets.size() + 1), team, [&](const Place& block) {
+        for_runs(rows, terms, -1, block, [&](const Place& place) {
+            columns.split(place.begin, place.end, [&](std::int64_t column, std::int64_t count) {
+                const std::int64_t here = place.row + column * shape.unit;
+                ShrinkField<T> job;
+                job.parts = int(targets.size());
+                job.scale = T(scales[std::size_t(place.image)]);
+                job.radius = T(radii[std::size_t(place.image)]);
+                job.how = how;
+                job.length = count * shape.unit;
+                job.lines = place.lines;
+                job.stride = std::ptrdiff_t(rows.stride(1));
+                for (std::size_t k = 0; k < targets.size(); ++k) {
+                    job.target[k] = targets[k] + here;
+                    job.source[k] = fields[k] + here;
+                    job.plus[k] = job.minus[k] = nullptr;
+                }
+                for (const DifferenceTerm& term : terms) {
+                    const std::size_t k = std::size_t(term.target);
+                    for_samples(rows, term, source, place, column, [&](Sample<T> plus, Sample<T> minus) {
+                        job.plus[k] = plus.first;
+                        job.minus[k] = minus.first;
+                        job.plus_stride[k] = plus.stride;
+                        job.minus_stride[k] = minus.stride;
+                        job.weight[k] = T(term.rule.weight);
+                    });
+                }
+                kernels.shrink_field(job);
+            });
         });
     });
 }

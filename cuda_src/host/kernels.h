@@ -96,8 +96,8 @@ template <class T> struct Kernels {
     void (*sample_lines)(const SampleLines<T>&);
     void (*gather_line)(const GatherLine<T>&);
     void (*sample_shadows)(const SampleShadows<T>&);
-    void (*sum_differences)(const SumDifferences<T>&);
-    void (*shrink_field)(const ShrinkField<T>&);
+    void (*sum_differences)(SumDifferences<T>&);
+    void (*shrink_field)(ShrinkField<T>&);
 };
 
 struct InstructionSet {

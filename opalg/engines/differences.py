@@ -169,13 +169,18 @@ def takes(
     dtype, shape = first.dtype, first.shape
     if dtype not in _REAL and not (complex and dtype in _COMPLEX):
         return False
-    for array in (*inputs, *outputs):
+    for array in outputs:
+        if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
+            return False
+        if not array.flags.carray:  # contiguous, aligned, writable
+            return False
+    for array in inputs:
         if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
             return False
         flags = array.flags
         if not (flags.c_contiguous and flags.aligned):
             return False
-    return all(array.flags.writeable for array in outputs)
+    return True
 
 
 def _numbers(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -5,14 +5,14 @@ Use ``+`` and ``*``, which simplify on the way; the classes here build what they
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add as plus
 from typing import Any
 
-from opalg.arrays import Array
+from opalg.arrays import Array, is_torch
 from opalg.errors import NotSupportedError
 from opalg.functionals.affine import as_factor, perturb
-from opalg.functionals.entries import deliver
+from opalg.functionals.entries import deliver, flat
 from opalg.functionals.functional import Functional, Term, algebra
 from opalg.functionals.indicators import Box, Constant, NonNegative
 from opalg.functionals.metric import meet
@@ -85,6 +85,20 @@ class SumFunctional(Functional):
         return others, perturb(base, a, b, c)
 
     def _rule(self) -> tuple[str, Any]:
+        return self._kept_rule or self._find_rule()
+
+    @cached_property
+    def _kept_rule(self) -> tuple[str, Any] | None:
+        """The rule, unless it holds a sum of tensors: PyTorch may record that, so it is made each time."""
+        name, found = self._find_rule()
+        recorded = (
+            name == "quadratic"
+            and found.linear is not None
+            and any(map(is_torch, flat(found.linear)))
+        )
+        return None if recorded else (name, found)
+
+    def _find_rule(self) -> tuple[str, Any]:
         others, quadratic = self._split()
         if quadratic is not None and len(others) <= 1 and quadratic.proximable:
             return "quadratic", quadratic

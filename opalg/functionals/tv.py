@@ -145,8 +145,11 @@ class TotalVariation(Functional):
         limit, last = (self.tolerance * length(X, x)) ** 2 / 2, math.inf
         for k in range(self.iterations or _LIMIT):
             point = self._primal(x, step, ahead, u)
-            moved = Y.lincomb(rate, G(point, out=r), 1.0, ahead, out=r)
-            new = self._ball._prox(moved, 1.0, r)
+            if recording or not self._ball._ascend(G, point, ahead, rate, r):
+                moved = Y.lincomb(rate, G(point, out=r), 1.0, ahead, out=r)
+                new = self._ball._prox(moved, 1.0, r)
+            else:
+                new = r
             t, old = (1 + math.sqrt(1 + 4 * t * t)) / 2, t
             beta = (old - 1) / t
             ahead = Y.lincomb(1 + beta, new, -beta, previous, out=q)

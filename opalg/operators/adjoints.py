@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opalg.arrays import Array, namespace
-from opalg.operators import norms, printing
+from opalg.operators import norms, printing, workspace
 from opalg.operators.expressions import LinearExpression
 from opalg.operators.operator import Cost, LinearOperator, Operator
 from opalg.spaces import Blocks
@@ -30,7 +30,9 @@ class Gram(LinearExpression):
         return self
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        return self.operator._apply_transpose(self.operator._apply(x, None), out)
+        A = self.operator
+        with workspace.lent(A.range, x, A.domain.batch_shape(x)) as memory:
+            return A.H._apply(A._apply(x, memory), out)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
         return self._apply(y, out)

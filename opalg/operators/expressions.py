@@ -6,6 +6,7 @@ build exactly what they are given.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import pairwise
 from operator import add
@@ -13,7 +14,7 @@ from typing import Any
 
 from opalg.arrays import Array
 from opalg.errors import SpaceMismatchError
-from opalg.operators import norms, printing
+from opalg.operators import norms, printing, workspace
 from opalg.operators.elementary import Scaling
 from opalg.operators.operator import Cost, LinearOperator, Operator
 from opalg.operators.scalars import as_scalar, conjugate
@@ -65,6 +66,20 @@ def _meet(parts: tuple[Operator, ...], side: str) -> Any:
             )
         space = both
     return space
+
+
+def _through(before: Sequence[Operator], x: Array, last: Callable[[Array], Array]) -> Array:
+    """``last`` of the values after the operators ``before``, in memory that a solver may have lent."""
+    batch = before[0].domain.batch_shape(x) if before else ()
+    space, memory = None, None
+    for part in before:
+        taken = workspace.take(part.range, x, batch)
+        x = part._apply(x, taken)
+        workspace.give_back(space, memory, batch)
+        space, memory = part.range, taken
+    value = last(x)
+    workspace.give_back(space, memory, batch)
+    return value
 
 
 class Sum(Operator):
@@ -167,14 +182,10 @@ class Product(Operator):
         self.trainable = any(part.trainable for part in parts)
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        for part in self.parts[:0:-1]:
-            x = part._apply(x, None)
-        return self.parts[0]._apply(x, out)
+        return _through(self.parts[:0:-1], x, lambda z: self.parts[0]._apply(z, out))
 
     def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
-        for part in self.parts[:0:-1]:
-            x = part._apply(x, None)
-        return self.parts[0]._accumulate(x, out, scale)
+        return _through(self.parts[:0:-1], x, lambda z: self.parts[0]._accumulate(z, out, scale))
 
     def _trace(self, x: Array) -> Array:
         for part in reversed(self.parts):
@@ -358,9 +369,8 @@ class Power(Operator):
         self.trainable = operator.trainable
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        for _ in range(self.exponent - 1):
-            x = self.operator._apply(x, None)
-        return self.operator._apply(x, out)
+        before = [self.operator] * (self.exponent - 1)
+        return _through(before, x, lambda z: self.operator._apply(z, out))
 
     def _trace(self, x: Array) -> Array:
         for _ in range(self.exponent):

@@ -6,7 +6,7 @@ from typing import Any
 
 from opalg.arrays import Array, Constant
 from opalg.errors import ArgumentError, NotSupportedError
-from opalg.operators import printing
+from opalg.operators import printing, workspace
 from opalg.operators.blocks import diagonal_of
 from opalg.operators.expressions import LinearProduct, LinearSum
 from opalg.operators.operator import Cost, LinearOperator, Operator, algebra
@@ -49,9 +49,10 @@ class PointwiseProduct(Operator):
         self.trainable = first.trainable or second.trainable
 
     def _apply(self, x: Array, out: Array | None) -> Array:
-        value = self.second._apply(x, None)
-        out = self.first._apply(x, out)
-        out *= value
+        with workspace.lent(self.range, x, self.domain.batch_shape(x)) as memory:
+            value = self.second._apply(x, memory)
+            out = self.first._apply(x, out)
+            out *= value
         return out
 
     def _trace(self, x: Array) -> Array:

@@ -152,8 +152,8 @@ def _apply(operator: Any, x: Any) -> Any:
 
 def _apply_transpose(operator: Any, y: Any) -> Any:
     if not operator.trainable:
-        return operator._apply_transpose(y, None)
-    return _through_torch(operator._apply_transpose, y, operator.range, operator.domain)
+        return operator.H._apply(y, None)
+    return _through_torch(operator.H._apply, y, operator.range, operator.domain)
 
 
 def _through_torch(function: Any, x: Any, source: Any, target: Any) -> Any:

@@ -23,7 +23,7 @@ from opalg.arrays import (
     short_repr,
 )
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
-from opalg.operators import autograd, norms, printing
+from opalg.operators import autograd, norms, printing, workspace
 from opalg.operators.scalars import is_scalar, refuse_product
 from opalg.spaces import Blocks
 from opalg.spaces.parts import flat, leaves
@@ -152,8 +152,7 @@ class Operator(Value):
                 f"out must have the batch axes of the argument, {self.domain.batch_shape(x)}, "
                 f"got {self.range.batch_shape(out)}"
             )
-        if type(x) is np.ndarray and type(out) is np.ndarray:
-            # Nothing to record; small ones are many.
+        if type(x) is np.ndarray and type(out) is np.ndarray:  # nothing to record, and many
             if not out.flags.writeable:
                 raise ArgumentError(f"out of {self} is read-only")
             if np.may_share_memory(x, out):
@@ -193,10 +192,11 @@ class Operator(Value):
 
     def _accumulate(self, x: Array, out: Array, scale: Any = 1) -> Array:
         """``out + scale * self(x)``, in the memory of ``out`` where the library allows it."""
-        value = self._apply(x, None)
-        if scale != 1:
-            value *= scale
-        out += value
+        with workspace.lent(self.range, x, self.domain.batch_shape(x)) as memory:
+            value = self._apply(x, memory)
+            if scale != 1:
+                value *= scale
+            out += value
         return out
 
     # Questions

@@ -141,11 +141,15 @@ class ProductSpace(Value):
         """Whether ``x`` is a `Blocks` whose parts lie in the parts, with the same batch axes."""
         if not isinstance(x, Blocks) or len(x) != len(self.spaces):
             return False
-        if not all(space.accepts(part) for space, part in zip(self.spaces, x, strict=True)):
-            return False
-        return (
-            len({space.batch_shape(part) for space, part in zip(self.spaces, x, strict=True)}) == 1
-        )
+        batch = None  # a loop, as it is asked in every call of an operator
+        for space, part in zip(self.spaces, x, strict=True):
+            if not space.accepts(part):
+                return False
+            own = space.batch_shape(part)
+            if batch is not None and own != batch:
+                return False
+            batch = own
+        return True
 
     def check(self, x: Any, what: str = "argument") -> Blocks:
         """``x`` as a `Blocks` if it is an element (a plain tuple will do), else a helpful error.
