@@ -113,6 +113,16 @@ def test_geometries(page):
     assert cone[:, 64:192, :].detector_shape == (128, 256)
     assert page.tomo.Geometry.from_json(cone.to_json()) == cone
     assert [part.geometry.num_views for part in page.A.subsets(12)] == [20] * 12
+    views, volume = cone.to_astra(page.grid3)
+    assert (views["type"], views["Vectors"].shape) == ("cone_vec", (240, 12))
+    assert volume["GridSliceCount"] == 64
+    (axes,) = cone.show().axes
+    assert axes.name == "3d"
+    # 240 views of 256 x 256 rays, through some 150 planes of the cube where they meet it.
+    rays = 240 * 256**2
+    assert 4 * 50 * rays < page.A.cost().operations < 4 * 256 * rays
+    assert page.A.cost().bytes > 4 * (256**3 + rays)
+    assert page.A[::10].range.shape == (24, 256, 256)
     # The ball of 0.02 per mm, in its interior.
     z, y, u = page.volume.coordinates
     inside = (z[:, None, None] - 0.5) ** 2 + (y[:, None] + 1) ** 2 + (u - 2) ** 2 < 12.0**2

@@ -129,6 +129,28 @@ class Frames:
                 changes["arc_centres"] = self.arc_centres + shift
         return self._with(**changes)
 
+    def turned_in_place(self, roll: Any = 0.0, tilt: Any = 0.0, slant: Any = 0.0) -> Frames:
+        """The detector turned about its middle by angles; see `Geometry.rotate_detector`."""
+        normals = np.zeros((len(self), 3))
+        normals[:, : self.ndim] = self.normals
+        u = np.zeros((len(self), 3))
+        u[:, : self.ndim] = units(self.u_steps)
+        v = (
+            np.tile([0.0, 0.0, 1.0], (len(self), 1))
+            if self.v_steps is None
+            else units(self.v_steps)
+        )
+        # The sense of each turn is that from the first to the second of two axes.
+        turns = (_turn(u, v, roll), _turn(v, normals, tilt), _turn(u, normals, slant))
+        matrix = (turns[0] @ turns[1] @ turns[2])[:, : self.ndim, : self.ndim]
+        changes = {"u_steps": np.einsum("vij,vj->vi", matrix, self.u_steps)}
+        if self.v_steps is not None:
+            changes["v_steps"] = np.einsum("vij,vj->vi", matrix, self.v_steps)
+        if self.arc_centres is not None:
+            arms = np.einsum("vij,vj->vi", matrix, self.arc_centres - self.centres)
+            changes["arc_centres"] = self.centres + arms
+        return self._with(**changes)
+
     def binned(self, u: int = 1, v: int = 1) -> Frames:
         """Every u-th column and v-th row only: longer steps about the same middle."""
         changes = {"u_steps": self.u_steps * u}
@@ -193,6 +215,20 @@ class Frames:
             return pixels, origins / np.linalg.norm(origins, axis=-1, keepdims=True)
         directions = pixels - origins
         return origins, directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+
+
+def _turn(start: FloatArray, end: FloatArray, angle: Any) -> FloatArray:
+    """Matrices of turns in the planes of two vectors each, from one towards the other (Rodrigues)."""
+    axis = np.cross(start, end)
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    angle = np.broadcast_to(np.asarray(angle, float), (len(axis),))[:, None, None]
+    cross = np.cross(axis[:, None], np.eye(3))  # rows: what becomes of the unit vectors
+    across: FloatArray = (
+        np.cos(angle) * np.eye(3)
+        + np.sin(angle) * np.swapaxes(cross, 1, 2)
+        + (1 - np.cos(angle)) * axis[:, :, None] * axis[:, None]
+    )
+    return across
 
 
 def as_vectors(value: Any, ndim: int, what: str) -> FloatArray:

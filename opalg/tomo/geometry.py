@@ -20,17 +20,16 @@ from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 from opalg.spaces import Grid, Space
 from opalg.tomo.angles import angle_weights
 from opalg.tomo.astra_form import projection_dictionary, volume_dictionary
-from opalg.tomo.drawing import draw, scene
 from opalg.tomo.frames import FloatArray, Frames, frozen, units
 from opalg.tomo.indexing import as_detector, chosen_pixels, keep_axis, one_per_axis, short
+from opalg.tomo.pictures import Pictures
 from opalg.tomo.serialisation import read, write
-from opalg.tomo.svg import Svg, as_svg
 from opalg.values import Value
 
 __all__ = ["Geometry"]
 
 
-class Geometry(Value):
+class Geometry(Pictures, Value):
     """Base class of geometries: a set of views, and a detector of equal pixels in each.
 
     Every geometry knows its `frames`, the position of source and detector in each view. A *regular*
@@ -313,6 +312,42 @@ class Geometry(Value):
                 pixels[name] = shift / np.linalg.norm(steps, axis=1)
         return self._of_frames(frames.moved_in_plane(**pixels), self.detector_shape)
 
+    def rotate_detector(
+        self, roll: npt.ArrayLike = 0.0, tilt: npt.ArrayLike = 0.0, slant: npt.ArrayLike = 0.0
+    ) -> Self:
+        """The geometry with the detector turned about its middle, while the source stays where it is.
+
+        Parameters
+        ----------
+        roll : float, or array of shape (views,)
+            In its plane, u towards v; radians, of every view its own if it is an array.
+        tilt : float, or array of shape (views,)
+            About u, v towards the normal, which points away from the source.
+        slant : float, or array of shape (views,)
+            About v, u towards the normal; the only one of a detector of one row (2D). Several turns
+            follow each other in the order slant, tilt, roll, about the axes that the detector had.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from opalg import tomo
+        >>> cone = tomo.ConeBeam(4, (5, 6), 1.0, sod=100.0, sdd=150.0)
+        >>> cone.rotate_detector(roll=np.pi / 2).u_directions[0].round(9).tolist()
+        [0.0, 0.0, 1.0]
+        """
+        turns = {"roll": roll, "tilt": tilt, "slant": slant}
+        angles = {name: np.asarray(value, float) for name, value in turns.items()}
+        if self.ndim == 2 and (angles["roll"].any() or angles["tilt"].any()):
+            raise ArgumentError("a detector of a single row (2D) turns by its slant only")
+        for name, value in angles.items():
+            if value.shape not in ((), (self.num_views,)):
+                raise ArgumentError(
+                    f"{name} must be one angle or {self.num_views}, one per view, got {value.shape}"
+                )
+            if not np.isfinite(value).all():
+                raise NonFiniteError(f"the {name} of the detector must be finite")
+        return self._of_frames(self.frames.turned_in_place(**angles), self.detector_shape)
+
     def with_axis_at(self, column: float) -> Self:
         """The geometry with the detector placed such that the rotation axis meets a given column.
 
@@ -425,65 +460,6 @@ class Geometry(Value):
         """
         views = projection_dictionary(self.frames, self.detector_shape)
         return views, volume_dictionary(grid, self.ndim)
-
-    def show(self, grid: Grid | None = None, views: int = 12) -> Any:
-        """Draw source, detector and volume: in 3D, or in the plane.
-
-        Parameters
-        ----------
-        grid : Grid, optional
-            The volume, drawn as a box; without it the largest ball that the first view sees, roughly.
-        views : int, default 12
-            How many of the views are drawn with their detector; the sources of all are.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Notebooks display it. Without Matplotlib: `to_svg`.
-
-        Raises
-        ------
-        MissingExtraError
-            If Matplotlib is not installed.
-        """
-        return draw(self.frames, self.detector_shape, grid, views, str(self))
-
-    def to_svg(
-        self,
-        grid: Grid | None = None,
-        views: int = 12,
-        azimuth: float = -1.2,
-        elevation: float = 0.5,
-        size: int = 480,
-        seconds: float = 0.0,
-    ) -> Svg:
-        """The picture of `show` as SVG text, seen from far away; needs no other package.
-
-        Parameters
-        ----------
-        grid, views
-            As for `show`.
-        azimuth, elevation : float
-            Where the eye is, in radians: from the x axis towards y, and above the plane z = 0.
-        size : int, default 480
-            Width and height in pixels.
-        seconds : float, default 0.0
-            If positive, the views are shown one after the other, so long for all of them.
-
-        Returns
-        -------
-        str
-            Notebooks display it.
-
-        Examples
-        --------
-        >>> from opalg import tomo
-        >>> text = tomo.ConeBeam(8, (5, 6), 1.0, sod=100.0, sdd=150.0).to_svg()
-        >>> text[:40]
-        '<svg xmlns="http://www.w3.org/2000/svg" '
-        """
-        shown = scene(self.frames, self.detector_shape, grid, views)
-        return as_svg(shown, str(self), azimuth, elevation, size, seconds)
 
     def __str__(self) -> str:
         pixels = " x ".join(map(str, self.detector_shape))

@@ -125,6 +125,8 @@ def test_slices_keep_pixels_where_they_are(geometry):
 
 @KINDS
 def test_masks_and_numbers(geometry):
+    with pytest.raises(ArgumentError, match=rf"mask for view must have shape \({len(geometry)},\)"):
+        geometry[np.ones(len(geometry) + 1, bool)]
     mask = np.arange(geometry.num_views) % 2 == 0
     columns = np.array([False, True, False, True, False])
     whole = geometry.frames.pixels(geometry.detector_shape)
@@ -168,6 +170,57 @@ def test_shifts_per_view():
         cone.shift_detector(u=[1.0, 2.0])
     with pytest.raises(NonFiniteError):
         cone.shift_detector(u=np.nan)
+
+
+@pytest.mark.parametrize("curved", [False, True])
+def test_turns_of_the_detector(curved):
+    cone = tomo.ConeBeam(4, (5, 6), (2.0, 1.0), sod=100.0, sdd=150.0, curved=curved)
+    u, v, n = cone.u_directions, cone.v_directions, cone.frames.normals
+    c, s = np.cos(0.3), np.sin(0.3)
+    for turn, expected in (
+        ({"roll": 0.3}, (c * u + s * v, c * v - s * u, n)),
+        ({"tilt": 0.3}, (u, c * v + s * n, c * n - s * v)),
+        ({"slant": 0.3}, (c * u + s * n, v, c * n - s * u)),
+    ):
+        turned = cone.rotate_detector(**turn)
+        found = (turned.u_directions, turned.v_directions, turned.frames.normals)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+        np.testing.assert_array_equal(turned.source_positions, cone.source_positions)
+        np.testing.assert_allclose(turned.detector_positions, cone.detector_positions, atol=1e-12)
+        # A rigid motion: pixels keep their distances.
+        pixels = [g.frames.pixels((5, 6)).reshape(4, 30, 3) for g in (cone, turned)]
+        gaps = [np.linalg.norm(p[:, :, None] - p[:, None], axis=-1) for p in pixels]
+        np.testing.assert_allclose(*gaps, atol=1e-9)
+    # Every view its own, and back; a roll as by a calibration moves what is seen.
+    rolls = np.array([0.0, 0.1, -0.2, 0.3])
+    turned = cone.rotate_detector(roll=rolls)
+    assert turned[:1].is_close(cone[:1])
+    assert turned.rotate_detector(roll=-rolls).is_close(cone, 1e-9)
+    fan = tomo.FanBeam(4, 6, 1.0, sod=100.0, sdd=150.0)
+    slanted = fan.rotate_detector(slant=0.1)
+    np.testing.assert_allclose(slanted.u_directions[0], [np.cos(0.1), np.sin(0.1)], atol=1e-12)
+    for wrong, words in (
+        (lambda: fan.rotate_detector(roll=0.1), "by its slant only"),
+        (lambda: cone.rotate_detector(roll=[0.1, 0.2]), "one angle or 4"),
+        (lambda: cone.rotate_detector(tilt=np.nan), "must be finite"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            wrong()
+
+
+def test_a_turned_detector_sees_the_same_rays():
+    """A ball near the axis lands where the line from the source meets the turned plane."""
+    cone = tomo.ConeBeam(3, (81, 81), 1.0, sod=200.0, sdd=300.0)
+    turned = cone.rotate_detector(roll=0.4, tilt=0.2, slant=-0.3)
+    centre = np.array([12.0, -7.0, 5.0])
+    y = tomo.phantoms.ball(3.0, centre=centre.tolist()).project(turned, "float64")
+    rows, columns = np.arange(81)[:, None] - 40, np.arange(81) - 40
+    for view, image in enumerate(y):
+        seen = [(image * k).sum() / image.sum() for k in (columns, rows)]
+        frames = turned.frames
+        axes = [frames.u_steps[view], frames.v_steps[view], frames.origins[view] - centre]
+        u, v, _ = np.linalg.solve(np.stack(axes, axis=1), centre - frames.centres[view])
+        np.testing.assert_allclose(seen, [u, v], atol=0.1)
 
 
 def test_the_axis_of_a_fan():

@@ -5,6 +5,7 @@ import pytest
 import scipy.io
 
 import opalg as oa
+from opalg import functionals as fn
 from opalg import solvers, tomo
 
 PIXEL = 0.1483223  # mm, of the organisers' images
@@ -46,18 +47,30 @@ def test_discs_as_their_organisers_reconstruct_them(shared_data, name):
 
 
 def test_limited_angles(shared_data):
-    """90 degrees: a solver that knows that values are not negative is nearer than FBP."""
+    """90 degrees, the first 181 views: every solver is nearer than FBP, the nearer the more it knows."""
     fan, y, reference = disc(shared_data, "ta")
-    part, y = fan[:181:2], np.ascontiguousarray(y[:181:2])
+    part, y = fan[:181], np.ascontiguousarray(y[:181])
+    assert np.rad2deg(np.ptp(part.angles)) == pytest.approx(90)
     A = tomo.XrayTransform(oa.Grid((256, 256), 2 * PIXEL), part)
+    ys, xs = A.domain.coordinates
+    inside = np.hypot(xs, ys[:, None]) < 36.0  # the disc has a diameter of 70 mm
+    M = tomo.XrayTransform(A.domain, part, volume_mask=inside)
     coarse = reference.reshape(256, 2, 256, 2).mean(axis=(1, 3))
 
-    def error(x):
+    def error(method):
+        x = method(y)
         return np.linalg.norm(x - coarse) / np.linalg.norm(coarse)
 
-    sirt = solvers.SIRT(A, iterations=60, minimum=0.0)(y)
-    fbp = tomo.FBP(A, window="hann", redundancy=np.ones(1))(y)
-    assert error(sirt) < 0.5 < error(fbp)
+    total_variation = 0.01 * fn.GroupL1(oa.Gradient(A.domain).range) @ oa.Gradient(A.domain)
+    regularizer = total_variation + fn.NonNegative(A.domain)
+    fbp = error(tomo.FBP(A, window="hann", redundancy=np.ones(1)))
+    cgls = error(solvers.CGLS(A, iterations=10))
+    positive = error(solvers.OSSART(A, iterations=8, minimum=0.0))
+    bounded = error(solvers.OSSART(M, iterations=8, minimum=0.0))
+    variational = error(solvers.PDHG(M, regularizer=regularizer, iterations=60))
+    # 0.59, 0.365, 0.343, 0.276 and 0.272 were seen.
+    assert bounded < 0.29 < positive < 0.36 < cgls < 0.38 < 0.5 < fbp
+    assert variational < 0.29
 
 
 @pytest.fixture(scope="module")
