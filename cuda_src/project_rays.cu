@@ -26,7 +26,7 @@ OPALG_INLINE void add_planes(const RayLine<double>& line, const RayPlanes& volum
     const double first = double(planes.first);
     Track<Real> track_c(line.c + first * line.slope_c, line.slope_c);
     Track<Real> track_b(kFlat ? 0.0 : line.b + first * line.slope_b, kFlat ? 0.0 : line.slope_b);
-    const Sharing<kModel, kFlat, Real> sharing(line);
+    const Sharing<kModel, kFlat, Real> sharing(Real(line.slope_b), Real(line.slope_c));
     const Store* plane = volume.origin + std::int64_t(planes.first) * volume.stride_a;
     int left = planes.last - planes.first + 1;
     double number = first - 0.5;  // of the beginning of the way

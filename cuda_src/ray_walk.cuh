@@ -79,8 +79,7 @@ OPALG_INLINE RayLine<double> lower_ends(RayLine<double> line) {
 template <Model M, bool Flat, class Real> struct Sharing {
     Real slope_b, slope_c, inverse_b, inverse_c;
 
-    OPALG_INLINE_MEMBER explicit Sharing(const RayLine<double>& line)
-        : slope_b(Real(line.slope_b)), slope_c(Real(line.slope_c)) {
+    OPALG_INLINE_MEMBER Sharing(Real along_b, Real along_c) : slope_b(along_b), slope_c(along_c) {
         // Of a slope of zero the inverse is huge, not infinite: it is multiplied with zero.
         const Real least = Real(1e-30);
         inverse_b = Real(1) / larger<Real>(larger<Real>(slope_b, -slope_b), least);
@@ -94,6 +93,21 @@ template <Model M, bool Flat, class Real> struct Sharing {
             const Real beyond_b = Flat ? Real(0) : way_beyond<Real>(weight_b, larger<Real>(slope_b, -slope_b), inverse_b);
             return way_parts<Real>(beyond_b, slope_b, beyond_c, slope_c, from, to);
         }
+    }
+    // Siddon: the share of the voxel that the ray passes at (db, dc) in its plane, counted from the voxel's centre.
+    OPALG_INLINE_MEMBER Real weight(Real db, Real dc, Real from, Real to) const {
+        const Real half = Real(0.5);
+        db += half - half * larger<Real>(slope_b, -slope_b);
+        dc += half - half * larger<Real>(slope_c, -slope_c);
+        const bool far_b = db < 0, far_c = dc < 0;  // whether the voxel is the next one
+        db += Real(far_b);
+        dc += Real(far_c);
+        if (!(db >= 0 && db < 1 && dc >= 0 && dc < 1)) return Real(0);
+        const WayParts<Real> part = (*this)(db, dc, from, to);
+        const Real c = far_c ? part.c : part.all - part.c;
+        if constexpr (Flat) return c;
+        const Real both = far_c ? part.both : part.b - part.both;
+        return far_b ? both : c - both;
     }
 };
 

@@ -128,7 +128,7 @@ def launches(
     plan
         The geometry.
     direction
-        ``"project"``.
+        ``"project"``, or ``"backproject"``: its exact transpose.
     batch
         Number of images.
     dtype
@@ -173,6 +173,7 @@ class _Case:
         self.views_table = Table(self.vectors)
         angles = np.arange(self.nu) * plan.arc_step
         arc = [np.cos(angles), np.sin(angles) / plan.arc_step] if self.curved else [[0.0]]
+        self.arc_step = plan.arc_step
         self.arc_table = Table(np.ascontiguousarray(arc, np.float64))
 
     def _vectors(self, plan: DivergentPlan) -> np.ndarray:
@@ -215,6 +216,42 @@ class _Case:
             most = np.maximum(np.abs(low), np.abs(high))
         along = (most > 0) & (most * (1 + 1e-12) >= least.max(axis=1, keepdims=True))
         return frozenset(np.flatnonzero(along.any(axis=0)).tolist())
+
+    @cached_property
+    def shadows(self) -> tuple[Table, Table]:
+        """Where the shadow of a voxel falls, and whether all columns must be looked at.
+
+        ``[views, 2, 5]`` and ``[views]``; see ``shadow_column`` in ``cuda_src/backproject_rays.cu``.
+        """
+        source, corner, u_step, v_step, centre = self.vectors.swapaxes(0, 1)
+        if self.curved:
+            basis = [corner - centre, u_step / self.arc_step, v_step]
+        elif self.parallel:
+            basis = [u_step, v_step, -source]
+        else:
+            basis = [u_step, v_step, corner - source]
+        matrix = np.stack(basis, axis=2)
+        # A detector that has no area, or that is seen edge-on, has no inverse.
+        size = np.prod(np.linalg.norm(matrix, axis=1), axis=1)
+        regular = np.abs(np.linalg.det(matrix)) > 1e-10 * size
+        matrix[~regular] = np.eye(3)
+        inverse = np.linalg.inv(matrix)[:, [0, 1] if self.curved else [0, 2]]
+        zero = corner if self.parallel else source
+        table = np.zeros((self.views, 2, 5))
+        table[..., :3] = inverse
+        table[..., 3] = -np.einsum("vkx,vx->vk", inverse, zero)
+        table[..., 4] = np.einsum("vkx,vx->vk", inverse, zero - centre)
+        # Two voxels around the volume: wherever a voxel that is gathered for can be touched.
+        sizes = (self.nx, self.ny, self.nz)
+        box = np.stack(np.meshgrid(*((-2.0, n + 1.0) for n in sizes)), axis=-1).reshape(8, 3)
+        seen = np.einsum("vkx,px->vpk", inverse, box) + table[:, None, :, 3]
+        if self.curved:
+            ahead = np.einsum("vpk,vk->vp", seen, seen.sum(axis=1)) > 0
+            near = np.hypot(*table[..., 4].T) < 0.5
+            bounded = ahead.all(axis=1) & near & (abs(self.arc_step) * self.nu < 3) & (not self.parallel)
+        else:
+            bounded = (seen[..., 1] > 0).all(axis=1) | self.parallel
+        return Table(table), Table((~(bounded & regular)).astype(np.int32))
 
     def defines(self, dtype: str, images: int) -> tuple[tuple[str, str], ...]:
         """Macros of ``cuda_src/device.cuh``."""
@@ -327,4 +364,71 @@ def _turn(case: _Case, dtype: str, first: int, images: int, scratch: Scratch) ->
     )
 
 
-_DIRECTIONS = {"project": _project}
+def _backproject(case: _Case, batch: int, dtype: str) -> Iterator[Launch]:
+    if not batch * case.volume_size:
+        return
+    axes = sorted(case.axes)
+    real, _, _ = STORAGE[dtype]
+    image_bytes = max(1, case.projection_size * len(axes)) * (8 if real == "double" else 4)
+    most = max(1, min(_SCRATCH // (4 * image_bytes), _MOST_BLOCKS // 4))
+    mask = np.int32(sum(1 << axis for axis in axes))
+    scratch = None
+    block = (32, 8, 1)
+    for first, images, groups in _groups(batch, most):
+        scratch = scratch or Scratch(images * groups * image_bytes)
+        if case.projection_size and axes:
+            yield _weigh(case, dtype, first, images * groups, scratch, mask)
+        yield Launch(
+            "backproject_rays.cu",
+            "backproject_rays",
+            case.defines(dtype, images),
+            (
+                _tiles(case.nx, block[0]) * _tiles(case.ny, block[1]),
+                min(case.nz, _MOST_BLOCKS),
+                groups,
+            ),
+            block,
+            0,
+            (
+                case.geometry,
+                case.views_table,
+                case.arc_table,
+                np.float64(case.arc_step),
+                *case.shadows,
+                mask,
+                scratch,
+                Output(),
+                np.int32(first),
+            ),
+        )
+
+
+def _weigh(
+    case: _Case, dtype: str, first: int, images: int, scratch: Scratch, axes: np.int32
+) -> Launch:
+    """Values times lengths, in one array for every axis."""
+    block = (128, 1, 1) if case.flat else (32, 8, 1)
+    return Launch(
+        "weigh_rays.cu",
+        "weigh_rays",
+        case.defines(dtype, 1),
+        (
+            case.views * _tiles(case.nu, block[0]),
+            _check_rows("detector rows", _tiles(case.nv, block[1])),
+            images,
+        ),
+        block,
+        0,
+        (
+            case.geometry,
+            case.views_table,
+            case.arc_table,
+            Input(),
+            scratch,
+            axes,
+            np.int32(first),
+        ),
+    )
+
+
+_DIRECTIONS = {"project": _project, "backproject": _backproject}
