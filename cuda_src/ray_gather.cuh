@@ -35,7 +35,7 @@ struct Interval {
         const float room = 2e-3f + 1e-6f * (at < 0 ? -at : at);
         if (slope > 0) first = at - room > first ? at - room : first;
         else if (slope < 0) last = at + room < last ? at + room : last;
-        else if (!(constant > 0)) last = first - 1;
+        else if (!(constant > 0)) last = -3e38f;  // below any first
     }
 };
 

@@ -102,7 +102,7 @@ template <Model M, bool Flat, class Real> struct Sharing {
         const bool far_b = db < 0, far_c = dc < 0;  // whether the voxel is the next one
         db += Real(far_b);
         dc += Real(far_c);
-        if (!(db >= 0 && db < 1 && dc >= 0 && dc < 1)) return Real(0);
+        if (!(db >= 0 && db <= 1 && dc >= 0 && dc <= 1)) return Real(0);
         const WayParts<Real> part = (*this)(db, dc, from, to);
         const Real c = far_c ? part.c : part.all - part.c;
         if constexpr (Flat) return c;

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from opalg.engines.divergent import DivergentPlan
+from opalg.engines.divergent import DivergentPlan, check_shadows
 from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError, MissingExtraError
 
@@ -161,19 +161,7 @@ def backproject_voxels(
     if weight not in {"none", "magnification"}:
         raise ArgumentError(f'weight must be "none" or "magnification", not {weight!r}')
     plan = plan if isinstance(plan, DivergentPlan) else plan.as_rays()
-    if plan.arc_centres is not None:
-        middle = plan.sources[:, :2]
-        room = 1e-9 * (1 + np.abs(middle).max(initial=0))
-        upright = plan.v_steps is None or not plan.v_steps[:, :2].any()
-        if (
-            plan.parallel
-            or not upright
-            or np.abs(plan.arc_centres[:, :2] - middle).max(initial=0) > room
-        ):
-            raise ArgumentError(
-                "voxels find their shadow on a curved detector only if its arc is around the source and "
-                "its rows are parallel to z: use backproject"
-            )
+    check_shadows(plan)
     _run("backproject_voxels", plan, y, plan.projection_shape, out, plan.volume_shape, threads,
          2 if weight == "magnification" else 0)  # fmt: skip
 

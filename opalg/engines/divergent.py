@@ -6,7 +6,7 @@ import numpy as np
 
 from opalg.errors import ArgumentError
 
-__all__ = ["DivergentPlan"]
+__all__ = ["DivergentPlan", "check_shadows"]
 
 MODELS = ("joseph", "siddon")
 _AXIS_LIMIT = 2**29  # half the range of int32, as indices within a plane are counted
@@ -178,3 +178,18 @@ class DivergentPlan:
             return row
         v = np.arange(self.detector_shape[0], dtype=np.float64)[:, None, None]
         return row + v * self.v_steps[view]
+
+
+def check_shadows(plan: DivergentPlan) -> None:
+    """Raise `ArgumentError` unless engines know where the shadow of a voxel falls on a curved detector."""
+    if plan.arc_centres is None:
+        return
+    middle = plan.sources[:, :2]
+    room = 1e-9 * (1 + np.abs(middle).max(initial=0))
+    upright = plan.v_steps is None or not plan.v_steps[:, :2].any()
+    around = np.abs(plan.arc_centres[:, :2] - middle).max(initial=0) <= room
+    if plan.parallel or not upright or not around:
+        raise ArgumentError(
+            "voxels find their shadow on a curved detector only if its arc is around the source and "
+            "its rows are parallel to z: use backproject"
+        )
