@@ -4,30 +4,12 @@
 // Threads of a warp are neighbours along x.
 #include "device.cuh"
 #include "ray_gather.cuh"
+#include "shadow_column.cuh"
 
 namespace opalg {
 
 constexpr Model kModel = Model(OPALG_MODEL);
 using Column = GatherColumn<kModel, kFlat, kParallel>;
-
-// The column in which the voxel's own shadow falls. `shadow` [2, 5] holds two affine functions of (x, y, z). Of a flat
-// detector u is the quotient of their values (parallel rays: the first). Of a curved one they are the way from the source
-// in coordinates in which the arc is part of the circle of radius one around 0; fifth stand those of the source.
-OPALG_INLINE double shadow_column(const double* shadow, const double p[3], double arc_step, int columns) {
-    const double x = shadow[0] * p[0] + shadow[1] * p[1] + shadow[2] * p[2] + shadow[3];
-    const double y = shadow[5] * p[0] + shadow[6] * p[1] + shadow[7] * p[2] + shadow[8];
-    if constexpr (!kCurved) {
-        return kParallel ? x : x / y;
-    } else {
-        const double from_x = shadow[4], from_y = shadow[9];
-        // from + m (x, y) is on the circle; the source is within it, so that one m is positive.
-        const double square = x * x + y * y, half = x * from_x + y * from_y;
-        const double m = (sqrt(half * half + square * (1 - from_x * from_x - from_y * from_y)) - half) / square;
-        const double angle = atan2(from_y + m * y, from_x + m * x), turn = 2 * 3.14159265358979323846;
-        const double middle = 0.5 * columns * arc_step;
-        return (angle + turn * rint((middle - angle) / turn)) / arc_step;
-    }
-}
 
 // Whether rays close to the voxel may run along an axis: with slopes up to one.
 OPALG_INLINE bool may_dominate(const Triple& voxel, const Triple& source) {
@@ -75,10 +57,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             const RayView view(views, number);
             const bool everywhere = search[number];
             int middle = -1;
-            if (!everywhere) {
-                const double u = floor(shadow_column(shadows + std::int64_t(number) * 10, p, arc_step, g.nu));
-                middle = u > -1 ? u < g.nu - 1 ? int(u) : g.nu - 1 : -1;
-            }
+            if (!everywhere)
+                middle = column_below(
+                    shadow_column<kParallel, kCurved>(shadows + std::int64_t(number) * 10, p, arc_step, g.nu), g.nu);
             const Real* array = weighted + group * arrays * size + g.row_offset(number, 0);
             for (int axis = 0; axis < 3; ++axis) {
                 if (!(axes >> axis & 1)) continue;

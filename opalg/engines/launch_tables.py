@@ -123,6 +123,48 @@ class Case:
         return Table(table), Table((~(bounded & regular)).astype(np.int32))
 
     @cached_property
+    def columns(self) -> tuple[Table, Table] | None:
+        """Where the rays of every column of the detector are, if they share planes that contain z.
+
+        ``[6, views, nu]`` and ``[views, nu]``; see ``cuda_src/backproject_columns.cu``. None unless
+        they do, by Joseph's method, and run through the volume from end to end.
+        """
+        if self.model != "joseph" or not self.upright or self.shadows[1].array.any():
+            return None
+        source, corner, u_step, v_step, centre = self.vectors.swapaxes(0, 1)[:, :, None]
+        u = np.arange(self.nu)[:, None]
+        if self.curved:
+            cosine, sine = self.arc_table.array[:, :, None]
+            pixel = centre + cosine * (corner - centre) + sine * u_step
+        else:
+            pixel = corner + u * u_step
+        rise = v_step[..., 2]  # rows are counted in the order of z
+        pixel[..., 2] += np.where(rise < 0, (self.nv - 1) * rise, 0)
+        way = np.broadcast_to(source, pixel.shape) if self.parallel else pixel - source
+        along_x = np.abs(way[..., 0]) > np.abs(way[..., 1])
+        pick = lambda a: np.where(along_x, *np.moveaxis(a[..., :2], -1, 0))  # noqa: E731
+        along, most = pick(way), np.abs(way[..., :2]).max(axis=-1)
+        start = pixel if self.parallel else source
+        place, other = pick(start), pick(start[..., 1::-1])
+        slope = pick(way[..., 1::-1]) / along
+        top = 0 if self.parallel else (self.nv - 1) * np.abs(rise)
+        climb = way[..., 2] / along
+        step_slope = 0 * climb if self.parallel else np.abs(rise) / along
+        step = np.abs(rise) + 0 * climb if self.parallel else -place * step_slope
+        table = np.stack(
+            [other - place * slope, slope, start[..., 2] - place * climb, climb, step, step_slope]
+        )
+        # Rays must not run mainly along z, their ends must not lie in the volume, and rows must be apart.
+        far = np.where(along_x, self.nx, self.ny) - 1.0
+        heights = np.maximum(np.abs(way[..., 2]), np.abs(way[..., 2] + top))
+        fine = (most > 0) & (heights <= most)
+        if not self.parallel:
+            ends = pick(pixel)
+            fine &= (np.minimum(place, ends) <= 0) & (np.maximum(place, ends) >= far)
+        fine &= np.minimum(step, step + far * step_slope) > 1 / 16
+        return (Table(table), Table(along_x.astype(np.int32))) if fine.all() else None
+
+    @cached_property
     def voxel_views(self) -> Table:
         """``[views, 16]``: `VoxelView` of ``cuda_src/voxel_shadow.cuh``."""
         source, corner, u_step, v_step, centre = self.vectors.swapaxes(0, 1)
@@ -169,7 +211,7 @@ class Case:
             ("OPALG_PARALLEL", str(int(self.parallel))),
             ("OPALG_CURVED", str(int(self.curved))),
             ("OPALG_BATCH", str(images)),
-            ("OPALG_WIDE", str(int(self.volume_size >= 2**31))),
+            ("OPALG_WIDE", str(int(max(self.volume_size, (self.nv + 8) * self.nu) >= 2**31))),
         )
 
 

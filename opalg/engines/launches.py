@@ -28,6 +28,7 @@ __all__ = [
 
 _DIRECTIONS = ("project", "backproject", "backproject_voxels", "project_voxels")
 _POWERS = {"none": 0, "magnification": 2}
+_VOXEL_BLOCK = (32, 8, 1)
 _MOST_BLOCKS = 65535  # of a grid along y or z
 _SCRATCH = 1 << 28  # bytes for copies of the volumes of a batch, unless one group takes more
 
@@ -108,10 +109,33 @@ def _ray_block(case: Case) -> tuple[int, int, int]:
     return (128, 1, 1) if case.flat else (32, 8, 1)
 
 
-def _ray_grid(case: Case, block: tuple[int, int, int], images: int) -> tuple[int, int, int]:
-    """One thread for every ray of every view."""
-    rows = _check_rows("detector rows", _tiles(case.nv, block[1]))
+def _ray_grid(
+    case: Case, block: tuple[int, int, int], images: int, margin: int = 0
+) -> tuple[int, int, int]:
+    """One thread for every ray of every view, and for rows around the detector."""
+    rows = _check_rows("detector rows", _tiles(case.nv + 2 * margin, block[1]))
     return case.views * _tiles(case.nu, block[0]), rows, images
+
+
+def _voxel_grid(case: Case, depth: int, groups: int) -> tuple[int, int, int]:
+    """One thread for every `depth` voxels above each other."""
+    width, height, _ = _VOXEL_BLOCK
+    tiles = _tiles(case.nx, width) * _tiles(case.ny, height)
+    return tiles, min(_tiles(case.nz, depth), _MOST_BLOCKS), groups
+
+
+def _depth(case: Case, images: int) -> int:
+    """How many voxels above each other a thread does: 16 sums, unless there are fewer slices."""
+    return int(min(16 // images, 1 << (case.nz - 1).bit_length()))
+
+
+def _row_margin(case: Case) -> int:
+    """Rows of zeros that ``cuda_src/backproject_columns.cu`` expects around a view."""
+    return 0 if case.flat else 4
+
+
+def _sizes(case: Case) -> Iterator[np.int32]:
+    return (np.int32(getattr(case, name)) for name in ("nx", "ny", "nz", "nu", "nv", "views"))
 
 
 def _project(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
@@ -176,61 +200,92 @@ def _turn(case: Case, dtype: str, first: int, images: int, scratch: Scratch) -> 
 def _backproject(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
     if not batch * case.volume_size:
         return
-    axes = sorted(case.axes)
-    real, _, _ = STORAGE[dtype]
-    image_bytes = max(1, case.projection_size * len(axes)) * (8 if real == "double" else 4)
-    most = max(1, min(_SCRATCH // (4 * image_bytes), _MOST_BLOCKS // 4))
-    mask = np.int32(sum(1 << axis for axis in axes))
+    build = _gather_from_rays if case.columns is None else _gather_from_columns
+    number = 8 if STORAGE[dtype][0] == "double" else 4  # bytes
+    arrays = len(case.axes) if case.columns is None else 1
+    rows = case.nv + (0 if case.columns is None else 2 * _row_margin(case))
+    image_bytes = max(1, case.views * rows * case.nu * arrays) * number
     scratch = None
-    block = (32, 8, 1)
-    for first, images, groups in _groups(batch, most):
+    for first, images, groups in _groups(
+        batch, min(_SCRATCH // (4 * image_bytes), _MOST_BLOCKS // 4)
+    ):
         scratch = scratch or Scratch(images * groups * image_bytes)
-        if case.projection_size and axes:
-            yield _weigh(case, dtype, first, images * groups, scratch, mask)
+        yield from build(case, dtype, first, images, groups, scratch)
+
+
+def _gather_from_rays(
+    case: Case, dtype: str, first: int, images: int, groups: int, scratch: Scratch
+) -> Iterator[Launch]:
+    mask = np.int32(sum(1 << axis for axis in case.axes))
+    defines, block = case.defines(dtype, images), _ray_block(case)
+    tables = (case.geometry, case.views_table, case.arc_table)
+    if mask:
         yield Launch(
-            "backproject_rays.cu",
-            "backproject_rays",
-            case.defines(dtype, images),
-            (
-                _tiles(case.nx, block[0]) * _tiles(case.ny, block[1]),
-                min(case.nz, _MOST_BLOCKS),
-                groups,
-            ),
+            "weigh_rays.cu",
+            "weigh_rays",
+            case.defines(dtype, 1),
+            _ray_grid(case, block, images * groups),
+            block,
+            0,
+            (*tables, Input(), scratch, mask, np.int32(first)),
+        )
+    yield Launch(
+        "backproject_rays.cu",
+        "backproject_rays",
+        defines,
+        _voxel_grid(case, 1, groups),
+        _VOXEL_BLOCK,
+        0,
+        (
+            *tables,
+            np.float64(case.arc_step),
+            *case.shadows,
+            mask,
+            scratch,
+            Output(),
+            np.int32(first),
+        ),
+    )
+
+
+def _gather_from_columns(
+    case: Case, dtype: str, first: int, images: int, groups: int, scratch: Scratch
+) -> Iterator[Launch]:
+    assert case.columns is not None
+    block, margin = _ray_block(case), _row_margin(case)
+    if case.projection_size:
+        yield Launch(
+            "weigh_rays.cu",
+            "weigh_columns",
+            case.defines(dtype, 1),
+            _ray_grid(case, block, images * groups, margin),
             block,
             0,
             (
                 case.geometry,
                 case.views_table,
                 case.arc_table,
-                np.float64(case.arc_step),
-                *case.shadows,
-                mask,
+                Input(),
                 scratch,
-                Output(),
+                np.int32(margin),
                 np.int32(first),
             ),
         )
-
-
-def _weigh(
-    case: Case, dtype: str, first: int, images: int, scratch: Scratch, axes: np.int32
-) -> Launch:
-    """Values times lengths, in one array for every axis."""
-    block = _ray_block(case)
-    return Launch(
-        "weigh_rays.cu",
-        "weigh_rays",
-        case.defines(dtype, 1),
-        _ray_grid(case, block, images),
-        block,
+    depth = _depth(case, images)
+    yield Launch(
+        "backproject_columns.cu",
+        "backproject_columns",
+        (*case.defines(dtype, images), ("OPALG_DEPTH", str(depth))),
+        _voxel_grid(case, depth, groups),
+        _VOXEL_BLOCK,
         0,
         (
-            case.geometry,
-            case.views_table,
-            case.arc_table,
-            Input(),
+            *_sizes(case),
+            np.float64(case.arc_step),
+            *case.columns,
+            case.shadows[0],
             scratch,
-            axes,
+            Output(),
             np.int32(first),
         ),
     )
@@ -239,9 +294,8 @@ def _weigh(
 def _backproject_voxels(case: Case, batch: int, dtype: str, power: int) -> Iterator[Launch]:
     if not batch * case.volume_size:
         return
-    block = (32, 8, 1)
     for first, images, groups in _groups(batch, _MOST_BLOCKS):
-        depth = min(16 // images, 1 << (case.nz - 1).bit_length())
+        depth = _depth(case, images)
         yield Launch(
             "backproject_voxels.cu",
             "backproject_voxels",
@@ -251,24 +305,10 @@ def _backproject_voxels(case: Case, batch: int, dtype: str, power: int) -> Itera
                 ("OPALG_UPRIGHT", str(int(case.upright))),
                 ("OPALG_POWER", str(power)),
             ),
-            (
-                _tiles(case.nx, block[0]) * _tiles(case.ny, block[1]),
-                min(_tiles(case.nz, depth), _MOST_BLOCKS),
-                groups,
-            ),
-            block,
+            _voxel_grid(case, depth, groups),
+            _VOXEL_BLOCK,
             0,
-            (
-                *(
-                    np.int32(getattr(case, name))
-                    for name in ("nx", "ny", "nz", "nu", "nv", "views")
-                ),
-                case.voxel_views,
-                case.arc,
-                Input(),
-                Output(),
-                np.int32(first),
-            ),
+            (*_sizes(case), case.voxel_views, case.arc, Input(), Output(), np.int32(first)),
         )
 
 

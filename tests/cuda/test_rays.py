@@ -10,7 +10,7 @@ from cuda_plans import KINDS, NAMED, random_plan
 import opalg as oa
 from opalg import tomo
 from opalg.engines import cpu
-from opalg.engines.launches import launches
+from opalg.engines.launches import Table, launches
 from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError
 from opalg.tomo.plans import make_plan
@@ -91,3 +91,21 @@ def test_lengths_of_no_common_spacing_are_refused():
     plan = ParallelPlan((4, 4), (4,), [[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 0, 1]], [1.0, 2.0])
     with pytest.raises(ArgumentError, match="no common spacing"):
         launches(plan, "project", 1)
+
+
+def kernels(plan, direction):
+    return {launch.kernel for launch in launches(plan, direction, 1)}
+
+
+def test_columns_of_rays_are_gathered_from_together():
+    for name in ("cone, more than a block", "fan, longer than a leap", "curved"):
+        assert "backproject_columns" in kernels(NAMED[name], "backproject"), name
+    for name in ("source in the volume", "detector in the volume", "arc around another point"):
+        assert "backproject_rays" in kernels(NAMED[name], "backproject"), name
+    siddon = replace(NAMED["curved"], model="siddon")
+    assert "backproject_rays" in kernels(siddon, "backproject")
+
+
+def test_tables_are_made_once():
+    tables = [launches(NAMED["curved"], "project", 1)[-1].arguments for _ in range(2)]
+    assert all(a is b for a, b in zip(*tables, strict=True) if isinstance(a, Table))
