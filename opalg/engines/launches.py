@@ -54,7 +54,6 @@ def launches(
         Number of images.
     dtype
         ``"float32"``, ``"float64"``, or, of numbers in memory only, ``"float16"`` or ``"bfloat16"``.
-
     weight
         Of the directions with voxels: ``"none"`` or ``"magnification"``, see `opalg.engines.cpu`.
 
@@ -93,6 +92,11 @@ def _groups(batch: int, most: int) -> Iterator[tuple[int, int, int]]:
         while (groups := min((batch - first) // images, most)) > 0:
             yield first, images, groups
             first += images * groups
+
+
+def _most_groups(image_bytes: int) -> int:
+    """Groups of images whose copies are in scratch memory at the same time: at least one."""
+    return max(1, min(_SCRATCH // (4 * image_bytes), _MOST_BLOCKS // 4))
 
 
 def _tiles(count: int, width: int) -> int:
@@ -143,10 +147,10 @@ def _project(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
         return
     image_bytes = max(1, case.volume_size) * STORAGE[dtype][2]
     turn = 0 in case.axes and case.volume_size > 0
-    most = max(1, _SCRATCH // (4 * image_bytes)) if turn else _MOST_BLOCKS
+    most = _most_groups(image_bytes) if turn else _MOST_BLOCKS
     scratch = None
     block = _ray_block(case)
-    for first, images, groups in _groups(batch, min(most, _MOST_BLOCKS)):
+    for first, images, groups in _groups(batch, most):
         if turn:
             # The first round is the largest.
             scratch = scratch or Scratch(images * groups * image_bytes)
@@ -206,9 +210,7 @@ def _backproject(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
     rows = case.nv + (0 if case.columns is None else 2 * _row_margin(case))
     image_bytes = max(1, case.views * rows * case.nu * arrays) * number
     scratch = None
-    for first, images, groups in _groups(
-        batch, min(_SCRATCH // (4 * image_bytes), _MOST_BLOCKS // 4)
-    ):
+    for first, images, groups in _groups(batch, _most_groups(image_bytes)):
         scratch = scratch or Scratch(images * groups * image_bytes)
         yield from build(case, dtype, first, images, groups, scratch)
 

@@ -10,7 +10,7 @@ from cuda_plans import KINDS, NAMED, random_plan
 import opalg as oa
 from opalg import tomo
 from opalg.engines import cpu
-from opalg.engines.launches import Table, launches
+from opalg.engines.launches import Output, Table, launches
 from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError
 from opalg.tomo.plans import make_plan
@@ -109,3 +109,18 @@ def test_columns_of_rays_are_gathered_from_together():
 def test_tables_are_made_once():
     tables = [launches(NAMED["curved"], "project", 1)[-1].arguments for _ in range(2)]
     assert all(a is b for a, b in zip(*tables, strict=True) if isinstance(a, Table))
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+@pytest.mark.parametrize("size", [256, 1024])
+def test_every_image_of_large_scans_is_computed(size, batch):
+    geometry = tomo.ConeBeam(size, (size, size), 2.0, sod=3.0 * size, sdd=6.0 * size)
+    plan = make_plan(geometry, oa.Grid((size, size, size)))
+    for direction in ("project", "backproject", "backproject_voxels", "project_voxels"):
+        done = []
+        for launch in launches(plan, direction, batch):
+            images = int(dict(launch.defines).get("OPALG_BATCH", 0))
+            if any(isinstance(argument, Output) for argument in launch.arguments):
+                first = int(launch.arguments[-1])
+                done.extend(range(first, first + images * launch.grid[2]))
+        assert done == list(range(batch)), direction
