@@ -65,7 +65,9 @@ def test_images_of_a_batch_are_done_alike(kind, direction):
     x = np.random.default_rng(0).standard_normal((7, *source)).astype(np.float32)
     together = cuda_on_host.run(plan, direction, x, target)
     alone = [cuda_on_host.run(plan, direction, one[None], target)[0] for one in x]
-    np.testing.assert_array_equal(together, alone)
+    # To the last bit, but where a thread's other voxels are others: positions are relative to its first.
+    room = 1e-6 * np.abs(alone).max() if direction == "backproject" else 0
+    np.testing.assert_allclose(together, alone, rtol=0, atol=room)
 
 
 def test_what_is_unknown_is_named():
