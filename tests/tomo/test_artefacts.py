@@ -155,7 +155,7 @@ def test_metal_is_hard_and_noisy():
 def test_metal_leaves_streaks_between_two_pieces():
     grid = oa.Grid((96, 96), 2.0)
     geometry = tomo.ParallelBeam(180, detector=130, pitch=2.0)
-    body = tomo.phantoms.disc(80.0, noise.attenuation("water", 70.0).item())
+    body = tomo.phantoms.disc(80.0, noise.attenuation("water", 70.0))
     pins = tomo.phantoms.disc(5.0, 1.0, (-40.0, 0.0)) + tomo.phantoms.disc(5.0, 1.0, (40.0, 0.0))
     fbp = tomo.FBP(tomo.XrayTransform(grid, geometry), window="hann")
     ratios = []

@@ -23,7 +23,7 @@ _MATERIALS = {
 }
 
 
-def attenuation(material: str, energy: npt.ArrayLike) -> FloatArray:
+def attenuation(material: str, energy: npt.ArrayLike) -> Any:
     """The linear attenuation coefficient of a material, per mm.
 
     Parameters
@@ -35,7 +35,7 @@ def attenuation(material: str, energy: npt.ArrayLike) -> FloatArray:
 
     Returns
     -------
-    ndarray
+    ndarray, or float for a single energy
         Of the shape of ``energy``, interpolated in logarithms between values of the table (to about 1 %).
 
     Raises
@@ -61,7 +61,7 @@ def attenuation(material: str, energy: npt.ArrayLike) -> FloatArray:
     density, table = _MATERIALS[material]
     logarithms = np.interp(np.log(wanted), np.log(_ENERGIES), np.log(table))
     result: FloatArray = 0.1 * density * np.exp(logarithms)  # of 1 / cm
-    return result
+    return result if result.ndim else float(result)
 
 
 def tube_spectrum(peak: float = 120.0, filtration: float = 2.5, bins: int = 24) -> Any:

@@ -157,7 +157,7 @@ def metal(
     >>> bool(thick.mean() < 1.9 * thin.mean())  # the beam has hardened
     True
     """
-    water = finite(projections) / float(of_material("water", energy))
+    water = finite(projections) / of_material("water", energy)
     energies, spectrum = tube_spectrum(peak)
     factors = np.stack([of_material(name, energies) for name in ("water", material)])
     measured = polychromatic([water, finite(implant)], spectrum, factors)
