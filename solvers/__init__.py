@@ -4,6 +4,7 @@ from opalg.solvers.admm import ADMM, SplitBregman
 from opalg.solvers.asd_pocs import ASDPOCS
 from opalg.solvers.bidiagonal import LSMR, LSQR
 from opalg.solvers.callbacks import History, ProgressBar
+from opalg.solvers.certified_stops import DualityGap, Optimality
 from opalg.solvers.comparison import compare
 from opalg.solvers.gauss_newton import GaussNewton, LevenbergMarquardt
 from opalg.solvers.gmres import ABGMRES, BAGMRES
@@ -95,6 +96,8 @@ __all__ = [
     "Solver",
     "State",
     "Discrepancy",
+    "DualityGap",
+    "Optimality",
     "MaxIterations",
     "MaxTime",
     "RelativeChange",

@@ -12,6 +12,7 @@ from opalg.errors import ArgumentError
 from opalg.functionals import Term
 from opalg.functionals.functional import positive
 from opalg.operators import Identity
+from opalg.solvers.certificates import Certificate, Piece, gradient_pieces
 from opalg.solvers.objective import as_functional, squared_norm, take_apart
 from opalg.solvers.quadratic_systems import QuadraticSystem, as_quadratic
 from opalg.solvers.splits import (
@@ -248,6 +249,22 @@ class ADMM(Splitting):
                 shrink = per_sample(1 / factor, x)
                 changed["u"] = space.lincomb(shrink, changed["u"], out=state.buffer("u", space))
         return state.advance(x=x, **changed)
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the multipliers; where terms of x have a proximal map, the point that it gave."""
+        problem = state.keep("problem", y, self._prepare)
+        count = len(problem.splits)
+        z, u = (unblock(state.z, count), unblock(state.u, count)) if count else ([], [])
+        scale = state.scale if self.balancing else 1.0
+        x, prox, pieces = state.x, None, []
+        for i, split in enumerate(problem.splits):
+            if isinstance(split.K, Identity):
+                x, prox = z[i], split.functional  # the last one, by _prepare
+                continue
+            weight = per_sample(problem.penalties[i] * scale, state.x)
+            pieces.append(Piece(split, split.K.range.lincomb(weight, u[i]), False))
+        pieces += gradient_pieces(problem.system.terms, x, None)
+        return Certificate(x, pieces, prox)
 
     def _rebalances(self, state: State) -> bool:
         count = state.iteration + 1

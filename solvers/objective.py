@@ -206,6 +206,11 @@ class Objective:
     def __init__(self, operator: Operator, fidelity: Functional, terms: tuple[Term, ...]) -> None:
         self.operator, self.fidelity, self.terms = operator, fidelity, terms
 
+    @property
+    def all_terms(self) -> list[Term]:
+        """The data term, then those of the regulariser."""
+        return [Term(1.0, self.fidelity, self.operator), *self.terms]
+
     def value(self, state: State, x: Array, q: Array) -> Any:
         """The objective at ``x`` with ``q = A(x)``: a number per sample."""
         total = number(self.fidelity(q))

@@ -12,6 +12,7 @@ from opalg.functionals.functional import positive
 from opalg.solvers.admm import ADMM
 from opalg.solvers.objective import Objective, take_apart
 from opalg.solvers.proximal_gradient import ISTA
+from opalg.solvers.solver import Solver
 from opalg.solvers.solver import _is_trained as is_trained
 from opalg.solvers.splits import proximal
 from opalg.solvers.state import State
@@ -93,6 +94,10 @@ class PnPADMM(ADMM):
     def _denoiser(self) -> Denoiser:
         return as_denoiser(self.denoiser, self.operator.domain, type(self).__name__)
 
+    def certificate(self, state: State, y: Array) -> Any:
+        """There is none: a denoiser stands for no known functional."""
+        return Solver.certificate(self, state, y)
+
     def _terms(self, y: Array) -> tuple[list[Term], Functional | None]:
         quadratic, rest = super()._terms(y)
         prior: Functional = self._denoiser()
@@ -159,6 +164,10 @@ class PnPProximalGradient(ISTA):
 
     def _denoiser(self) -> Denoiser:
         return as_denoiser(self.denoiser, self.operator.domain, type(self).__name__)
+
+    def certificate(self, state: State, y: Array) -> Any:
+        """There is none: a denoiser stands for no known functional."""
+        return Solver.certificate(self, state, y)
 
     def _regularizer_parts(self) -> Any:
         found = take_apart(self.regularizer, type(self).__name__, smooth=True)
@@ -249,6 +258,10 @@ class RED(ISTA):
             raise ArgumentError("RED cannot search its steps: its objective has no known values")
         denoiser = as_denoiser(self.denoiser, self.operator.domain, "RED")
         self.trainable = self.trainable or is_trained(denoiser.function)
+
+    def certificate(self, state: State, y: Array) -> Any:
+        """There is none: a denoiser stands for no known functional."""
+        return Solver.certificate(self, state, y)
 
     def _prepare(self, y: Array) -> Any:
         problem = super()._prepare(y)

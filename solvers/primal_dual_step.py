@@ -17,6 +17,7 @@ from opalg.arrays import Array
 from opalg.errors import AccuracyWarning, ArgumentError
 from opalg.functionals import Functional, Term
 from opalg.functionals.functional import positive
+from opalg.solvers.certificates import Certificate, Piece, gradient_pieces
 from opalg.solvers.objective import (
     Objective,
     ObjectiveSolver,
@@ -269,6 +270,15 @@ class PrimalDual(ObjectiveSolver):
                 target[i] = dual_prox(split, q, sigmas[i], target[i], work)
             values.append(target[i])
         return blocks(values)
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with its dual variables, and the gradient of the smooth part."""
+        problem = state.keep("problem", y, self._prepare)
+        duals = unblock(state.p, len(problem.splits)) if problem.splits else []
+        pieces = [Piece(s, p, False) for s, p in zip(problem.splits, duals, strict=True)]
+        if problem.smooth is not None:
+            pieces += gradient_pieces(problem.smooth.all_terms, state.x, None)
+        return Certificate(state.x, pieces, problem.prox)
 
     # What the variants change
 

@@ -14,6 +14,7 @@ from opalg.functionals import Functional, Term
 from opalg.functionals.functional import positive
 from opalg.functionals.indicators import Indicator
 from opalg.functionals.operator_norms import norm_in_spaces
+from opalg.solvers.certificates import Certificate, gradient_pieces
 from opalg.solvers.objective import Objective, ObjectiveSolver, is_smooth, take_apart
 from opalg.solvers.solver import Schedule
 from opalg.solvers.splits import (
@@ -213,6 +214,12 @@ class ProximalGradient(ObjectiveSolver):
         self, problem: _Problem, state: State, new: Array, changed: dict[str, Any]
     ) -> State:
         return state.advance(x=new, **changed)
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the gradients of the smooth terms."""
+        problem = state.keep("problem", y, self._prepare)
+        pieces = gradient_pieces(problem.smooth.all_terms, state.x, None)
+        return Certificate(state.x, pieces, problem.prox)
 
     def finished(self, state: State) -> str | None:
         """Whether the optimality residual fell below the tolerance."""

@@ -50,7 +50,7 @@ class QuadraticSystem:
     """
 
     def __init__(self, space: Any, terms: list[Term]) -> None:
-        self.space = space
+        self.space, self.terms = space, terms
         self.splits, self.factors = [], []
         self.target: Array | None = None
         for term in terms:

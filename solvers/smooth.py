@@ -14,6 +14,7 @@ from opalg.functionals import Term
 from opalg.functionals.functional import positive
 from opalg.functionals.operator_norms import norm_in_spaces
 from opalg.operators import LinearOperator
+from opalg.solvers.certificates import Certificate, gradient_pieces
 from opalg.solvers.convergence import numbers, rounding
 from opalg.solvers.line_search import armijo
 from opalg.solvers.objective import Objective, ObjectiveSolver, is_smooth, squared_norm, take_apart
@@ -115,6 +116,13 @@ class Descent(ObjectiveSolver):
         x = X.lincomb(1, state.x, per_sample(step, d), d, out=state.buffer("new x", X))
         q = Y.lincomb(1, state.q, per_sample(step, p), p, out=state.buffer("new q", Y))
         return x, q
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the gradients of the terms."""
+        if not isinstance(self.operator, LinearOperator):
+            return super().certificate(state, y)  # type: ignore[no-any-return]
+        problem = state.keep("problem", y, self._problem)
+        return Certificate(state.x, gradient_pieces(problem.all_terms, state.x, state.q), None)
 
     def finished(self, state: State) -> str | None:
         """Whether the gradient fell to the tolerance, or no step lowers the objective any more."""

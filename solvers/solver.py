@@ -150,6 +150,29 @@ class Solver(Declared):
         """A sentence if no step can improve the state, else None."""
         return None
 
+    def certificate(self, state: State, y: Array) -> Any:
+        """The dual variables that belong to ``state.x``, for `Optimality` and `DualityGap`.
+
+        Parameters
+        ----------
+        state : State
+        y : array or Blocks
+            The data.
+
+        Returns
+        -------
+        opalg.solvers.certificates.Certificate
+
+        Raises
+        ------
+        NotSupportedError
+            If the solver minimises no objective of convex terms that it knows, or has no dual variables.
+        """
+        raise NotSupportedError(
+            f"{type(self).__name__} has no dual variables that would certify its iterates; Residual, "
+            "RelativeChange and MaxIterations stop it"
+        )
+
     def start(self, y: Array, x: Array | None = None, **variables: Any) -> State:
         """A state with ``x`` (zero if None) and further variables."""
         if x is None:
@@ -242,7 +265,7 @@ class Solver(Declared):
                 f"callbacks takes a list of functions of the state, got {callbacks!r:.80}"
             )
         y = self._checked(y)
-        rule = self._rule(iterations, stop)
+        rule = self._rule(iterations, stop).for_solver(self)
         state = self._begin(y, initial)
         history = History(self.records)
         check = rule.start(self.operator, y, state)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from opalg.arrays import Array
 from opalg.functionals import Term
 from opalg.functionals.functional import positive
+from opalg.solvers.certificates import Certificate, Piece
 from opalg.solvers.objective import (
     as_functional,
     take_apart,
@@ -128,6 +129,12 @@ class SPDHG(Stochastic):
         state = State(start, p=duals, z=zero, bar=zero)
         state._kept["problem"] = (y, run)
         return state
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the dual variables of all blocks."""
+        splits, prox, *_ = state.keep("problem", y, self._prepare)
+        pieces = [Piece(s, p, False) for s, p in zip(splits, state.p, strict=True)]
+        return Certificate(state.x, pieces, prox)
 
     def step(self, state: State, y: Array) -> State:
         """A proximal step in x, then one in the dual variable of one block."""

@@ -12,6 +12,7 @@ from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
 from opalg.functionals import Functional, Term
 from opalg.functionals.functional import positive
 from opalg.operators import Identity
+from opalg.solvers.certificates import Certificate, Piece, gradient_pieces
 from opalg.solvers.objective import ObjectiveSolver, as_functional, take_apart
 from opalg.solvers.quadratic_systems import QuadraticSystem, as_quadratic
 from opalg.solvers.splits import (
@@ -203,6 +204,17 @@ class DouglasRachford(Splitting):
         one = np.ones(batch) if batch else 1.0
         more = {} if self.tolerance is None else {"optimality": 1e300 * one}
         return State(start, s=start, v=start, **more)
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the gradients of the quadratic terms, or the subgradient behind the first map."""
+        problem, first, prox, step = state.keep("problem", y, self._prepare)
+        X = self.operator.domain
+        if first is None:
+            return Certificate(state.x, gradient_pieces(problem.system.terms, state.x, None), prox)
+        # The governing point has moved on: v belongs to the one before.
+        s = X.lincomb(1.0, state.s, -float(self.relaxation), X.lincomb(1.0, state.x, -1.0, state.v))
+        p = X.lincomb(1 / step, s, -1 / step, state.v)
+        return Certificate(state.x, [Piece(Split(Term(1.0, first, Identity(X))), p, False)], prox)
 
     def step(self, state: State, y: Array) -> State:
         """``v = prox_f(s); x = prox_g(2 v - s); s += relaxation * (x - v)``."""

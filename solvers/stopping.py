@@ -54,6 +54,15 @@ class Rule(Value):
         """Whether the rule ends every run, however badly it converges."""
         return self.limit is not None
 
+    def for_solver(self, solver: Any) -> Rule:
+        """The rule for runs of one solver; itself, unless it asks the solver for more than its state.
+
+        Parameters
+        ----------
+        solver : Solver
+        """
+        return self
+
     def start(self, operator: Any, y: Array, state: State) -> Check:
         """Begin to watch a run.
 
@@ -101,6 +110,10 @@ class Either(Rule):
         """Whether either rule is."""
         return self.first.bounded or self.second.bounded
 
+    def for_solver(self, solver: Any) -> Rule:
+        """Of the two rules for the solver."""
+        return Either(self.first.for_solver(solver), self.second.for_solver(solver))
+
     def start(self, operator: Any, y: Array, state: State) -> Check:
         checks = [rule.start(operator, y, state) for rule in (self.first, self.second)]
 
@@ -136,6 +149,10 @@ class Both(Rule):
     def bounded(self) -> bool:
         """Whether both rules are."""
         return self.first.bounded and self.second.bounded
+
+    def for_solver(self, solver: Any) -> Rule:
+        """Of the two rules for the solver."""
+        return Both(self.first.for_solver(solver), self.second.for_solver(solver))
 
     def start(self, operator: Any, y: Array, state: State) -> Check:
         checks = [rule.start(operator, y, state) for rule in (self.first, self.second)]
