@@ -15,7 +15,14 @@ from opalg.functionals.functional import positive
 from opalg.functionals.indicators import Indicator
 from opalg.functionals.operator_norms import norm_in_spaces
 from opalg.solvers.certificates import Certificate, gradient_pieces
-from opalg.solvers.objective import Objective, ObjectiveSolver, is_smooth, take_apart
+from opalg.solvers.objective import (
+    Objective,
+    ObjectiveSolver,
+    Parts,
+    as_functional,
+    is_smooth,
+    take_apart,
+)
 from opalg.solvers.solver import Schedule
 from opalg.solvers.splits import (
     judge,
@@ -335,6 +342,18 @@ class ProjectedGradient(ISTA):
     >>> solvers.ProjectedGradient(A, regularizer=box)(np.array([3.0, -0.4])).round(6).tolist()
     [1.0, 0.0]
     """
+
+    def _regularizer_parts(self) -> Any:
+        # What has a gradient is used by it, also where a joint proximal map would be known: the projection
+        # is to remain one.
+        name, smooth, total = type(self).__name__, [], None
+        for term in [] if self.regularizer is None else self.regularizer.terms():
+            if is_smooth(term, lipschitz=not self.backtracking):
+                smooth.append(term)
+            else:
+                own = as_functional(term)
+                total = own if total is None else total + own
+        return Parts(tuple(smooth), take_apart(total, name, proximable=True).prox, ())
 
     def __post_init__(self) -> None:
         super().__post_init__()

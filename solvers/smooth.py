@@ -27,9 +27,8 @@ from opalg.solvers.vectors import inner, length, parts
 
 __all__ = ["Descent", "GradientDescent", "Nesterov"]
 
-_MEMORY = (
-    10  # values that a non-monotone search looks back on (Grippo, Lampariello and Lucidi 1986)
-)
+_MEMORY = 10  # values that a non-monotone search looks back on (Grippo, Lampariello, Lucidi 1986)
+_IDLE = 30  # steps without effect after which a search ends
 
 
 class Descent(ObjectiveSolver):
@@ -227,7 +226,15 @@ class GradientDescent(Descent):
         L = problem.lipschitz
         if isinstance(self.step_size, str):
             first = 1 / L if 0 < L < math.inf else 1 / (squared_norm(self.operator) or 1.0)
-            return {"trial": first, "values": (state.objective,), "taken": first}
+            size = np.asarray(state.gradient)
+            return {
+                "trial": first,
+                "values": (state.objective,),
+                "taken": first,
+                "lowest": np.asarray(state.objective, np.float64),  # objective and
+                "least": size,  # gradient so far
+                "idle": np.zeros(size.shape),
+            }
         if self.step_size is None:
             if not math.isfinite(L):
                 raise NotSupportedError(
@@ -289,7 +296,18 @@ class GradientDescent(Descent):
             trial = np.where(bent, np.clip(ratio, 1e-6 * step, 1e6 * step), 2 * step)
             values = (*state.values, found["objective"])[-_MEMORY:]
         trial = np.where(step > 0, trial, state.trial)
-        return state.advance(trial=trial, values=values, taken=step, **found)
+        # Below the rounding of values steps go to and fro: ended when neither these nor the gradient fall.
+        falls = found["objective"] < state.lowest - 0.1 * self._slack(state)
+        idle = np.where(falls | np.less(found["gradient"], state.least), 0, state.idle + 1)
+        return state.advance(
+            trial=trial,
+            values=values,
+            lowest=np.minimum(state.lowest, found["objective"]),
+            least=np.minimum(state.least, found["gradient"]),
+            idle=idle,
+            taken=np.where(idle < _IDLE, step, 0.0),
+            **found,
+        )
 
 
 _SEARCHES = ("armijo", "barzilai-borwein")
