@@ -14,7 +14,8 @@ from opalg.solvers.plug_and_play import RED, PnPADMM, PnPProximalGradient
 from opalg.solvers.primal_dual import PD3O, PDHG, CondatVu, LinearizedADMM
 from opalg.solvers.proximal_gradient import FISTA, ISTA, ProjectedGradient
 from opalg.solvers.quasi_newton import LBFGS, NonlinearCG
-from opalg.solvers.row_action import OSSART, OSSIRT, SART, Cimmino, Kaczmarz
+from opalg.solvers.row_action import OSSART, OSSIRT, SART
+from opalg.solvers.rows import Cimmino, Kaczmarz
 from opalg.solvers.smooth import GradientDescent, Nesterov
 from opalg.solvers.solver import Result, Solver
 from opalg.solvers.spdhg import SPDHG

@@ -79,9 +79,8 @@ class ADMM(Splitting):
     Converges for any positive penalty with convex terms, and with inner iterations whose errors are
     summable; warm starts make them so in practice.
 
-    Memory beyond the data: 6 volumes, 1 sinogram, and 3 elements of the ranges of the split terms'
-    operators (one each of the sinogram and the ranges for the system). Cost per iteration:
-    ``inner_iterations + 1`` applications and transposes of all operators.
+    Memory beyond the data: 6 volumes, 1 sinogram, and 4 elements of the ranges of the split terms'
+    operators. Cost per iteration: ``inner_iterations + 1`` applications and transposes of all operators.
 
     References
     ----------

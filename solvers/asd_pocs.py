@@ -67,10 +67,10 @@ class ASDPOCS(OSSART):
     are
     those of each sample of a batch. PyTorch does not differentiate through it.
 
-    Memory beyond the data: 4 volumes, one element of the gradient's range, 2 sinograms, the residual of a
-    subset, and weights as of `OSSART`. Cost per iteration: two applications and one transpose (with more
-    than 16 subsets two), and ``descents`` gradients of the image and their transposes. ``residual`` is that
-    of the iterate.
+    Memory beyond the data: 5 volumes, 2 elements of the gradient's range and 3 sinograms (the data in
+    subsets and the weights of rows among them), and the residual of a subset. Cost per iteration: two
+    applications and one transpose (with more than 16 subsets two), and ``descents`` gradients of the image
+    and their transposes. ``residual`` is that of the iterate.
 
     References
     ----------

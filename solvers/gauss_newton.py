@@ -8,7 +8,7 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import ArgumentError, NotSupportedError
-from opalg.functionals import Functional, Term
+from opalg.functionals import Functional, LeastSquares, Term
 from opalg.functionals.functional import positive
 from opalg.solvers.convergence import numbers
 from opalg.solvers.line_search import armijo
@@ -91,10 +91,8 @@ class Linearising(Descent):
         for i, term in enumerate(terms):
             K, f, scale = term.operator, term.functional, term.scale
             J = None if K is None else K.derivative(state.x)
-            found = as_quadratic(Term(1.0, f, None))
-            if found is not None:
-                curve: Any = found[0]
-            else:
+            curve: Any = _constant_curvature(f)
+            if curve is None:
                 image = state.q if i == 0 else (state.x if K is None else K(state.x))
                 curve = f.gradient.derivative(image)
             rows.append(_Row(J, f, scale, curve))
@@ -229,9 +227,10 @@ class GaussNewton(Linearising):
     `LevenbergMarquardt`. Near a solution the error falls by about ``inner_tolerance`` per step where the
     data are fitted well, or ``A`` is nearly linear. Each sample of a batch has its own steps.
 
-    Memory beyond the data: 6 volumes and 4 sinograms, the images of the terms of the regulariser, and what
-    the derivative of ``A`` holds. Cost per iteration: one derivative, one application of ``A`` for each
-    step that is tried, and one application and one transpose of the derivative per inner iteration.
+    Memory beyond the data: 5 volumes and 5 sinograms, with a regulariser one volume more and 3 images of
+    each of its terms, and what the derivative of ``A`` holds. Cost per iteration: one derivative, one
+    application of ``A`` for each step that is tried, and one application and one transpose of the
+    derivative per inner iteration.
 
     References
     ----------
@@ -367,6 +366,14 @@ class LevenbergMarquardt(Linearising):
         taken = np.where(good | ~tiny, 1.0, 0.0)
         found = self._arrive(state, problem, x, q, "new g")
         return state.advance(damping=damping, growth=growth, taken=taken, **found)
+
+
+def _constant_curvature(f: Functional) -> float | None:
+    """The number by which the second derivative multiplies, if it is one everywhere."""
+    if isinstance(f, LeastSquares):
+        return f._weight.number  # without a multiple of the data
+    found = as_quadratic(Term(1.0, f, None))
+    return None if found is None else found[0]
 
 
 def _own(state: State, scratch: Array) -> Array | None:

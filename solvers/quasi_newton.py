@@ -93,7 +93,7 @@ class NonlinearCG(_Searching):
     iterates those of `CGLS`. Where the direction does not point down the method restarts from the
     gradient. Each sample of a batch has its own steps.
 
-    Memory beyond the data: 5 volumes and 4 sinograms, and the images of the terms of the regulariser.
+    Memory beyond the data: 5 volumes and 5 sinograms, and the images of the terms of the regulariser.
     Cost per iteration: one application and one transpose; trial steps cost no application.
 
     References
@@ -205,7 +205,7 @@ class LBFGS(_Searching):
     Steps satisfy the strong conditions of Wolfe; the first trial is the full step. All inner products are
     those of the weighted space. Each sample of a batch has its own curvature and steps.
 
-    Memory beyond the data: 5 volumes and 4 sinograms, two volumes for each of the ``memory`` last steps,
+    Memory beyond the data: 5 volumes and 5 sinograms, two volumes for each of the ``memory`` last steps,
     and the images of the terms of the regulariser. Cost per iteration: one application and one transpose;
     trial steps cost no application.
 

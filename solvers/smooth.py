@@ -175,7 +175,8 @@ class GradientDescent(Descent):
     ``L |x_0 - x|^2 / (2 k)`` above the minimum for ``1 / L``. The gradient is that of the weighted space;
     see `opalg.solvers.objective`. ``history`` has the objective and the norm of the gradient.
 
-    Memory beyond the data: 3 volumes and 3 sinograms, and the images of the terms of the regulariser.
+    Memory beyond the data: 2 volumes and 3 sinograms, 2 volumes and 1 sinogram more with a search, and the
+    images of the terms of the regulariser.
     Cost per iteration: one application and one transpose; trial steps cost no application. With a fixed
     step PyTorch can record the steps.
 

@@ -21,7 +21,7 @@ from opalg.solvers.splits import (
     resolved,
 )
 from opalg.solvers.state import State
-from opalg.solvers.stochastic import Stochastic
+from opalg.solvers.stochastic_step import Stochastic
 from opalg.spaces import Blocks
 
 __all__ = ["SPDHG"]

@@ -135,7 +135,7 @@ class DouglasRachford(Splitting):
     Converges for any positive step with convex terms. ``x`` is the point behind the second proximal map: it
     keeps constraints exactly.
 
-    Memory beyond the data: 7 volumes and 1 sinogram. Cost per iteration: ``inner_iterations + 1``
+    Memory beyond the data: 7 volumes and 2 sinograms. Cost per iteration: ``inner_iterations + 1``
     applications and transposes.
 
     References

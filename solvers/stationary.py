@@ -5,8 +5,8 @@ They are one iteration, over one subset of the equations after the other,
     x  <-  P(x + relaxation C_i A_i.H R_i (y_i - A_i(x))) ,
 
 with weights ``R`` of rows and ``C`` of columns and a projection ``P`` onto bounds. Landweber has neither
-weights nor subsets, SIRT divides by row and column sums; SART, Kaczmarz and Cimmino are in
-`opalg.solvers.row_action`.
+weights nor subsets, SIRT divides by row and column sums; SART is in
+`opalg.solvers.row_action`, Kaczmarz and Cimmino are in `opalg.solvers.rows`.
 """
 
 from __future__ import annotations

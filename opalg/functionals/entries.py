@@ -19,6 +19,7 @@ __all__ = [
     "deliver",
     "flat",
     "integral",
+    "integrated",
     "leaves",
     "length",
     "modulus",
@@ -182,39 +183,124 @@ def pieces(
     parts : list of array
         Of one shape.
     operands : list of number or array
-        Broadcast with the parts.
+        Broadcast with the parts: of their shape, without the batch axes, or one number per batch entry.
     outs : list of array or None
     """
     first = parts[0]
-    if not _divisible(parts, operands, outs):
+    axes = _batch_axes(first, operands) if _divisible(parts, outs) else None
+    if axes is None:
         values = function(*parts, *operands)
         return [deliver(value, out) for value, out in zip(values, outs, strict=True)]
     results = [
         np.empty_like(part) if out is None else out for part, out in zip(parts, outs, strict=True)
     ]
-    lines = [part.reshape(-1) for part in parts]
-    others = [other.reshape(-1) if getattr(other, "ndim", 0) else other for other in operands]
-    targets = [result.reshape(-1) for result in results]
-    for start in range(0, first.size, _PIECE):
-        piece = slice(start, start + _PIECE)
-        values = function(
-            *(line[piece] for line in lines),
-            *(other[piece] if getattr(other, "ndim", 0) else other for other in others),
-        )
-        for target, value in zip(targets, values, strict=True):
-            target[piece] = value
+    count, size = math.prod(first.shape[:axes]), math.prod(first.shape[axes:])
+    lines = [part.reshape(count, size) for part in parts]
+    others = [_by_rows(other, first.shape, axes, size) for other in operands]
+    targets = [result.reshape(count, size) for result in results]
+    for i in range(count):
+        row = [
+            other[i % len(other)] if isinstance(other, (list, np.ndarray)) else other
+            for other in others
+        ]
+        for start in range(0, size, _PIECE):
+            piece = slice(start, start + _PIECE)
+            values = function(
+                *(line[i, piece] for line in lines),
+                *(other[piece] if np.ndim(other) else other for other in row),
+            )
+            for target, value in zip(targets, values, strict=True):
+                target[i, piece] = value
     return results
 
 
-def _divisible(parts: Sequence[Array], operands: Sequence[Any], outs: Sequence[Any]) -> bool:
+def integrated(
+    space: Any, function: Callable[..., Array], parts: Sequence[Array], operands: Sequence[Any]
+) -> Array:
+    """``integral(space, function(*parts, *operands))``, piece by piece where that saves memory.
+
+    Parameters
+    ----------
+    space : Space
+        Of the values of the function.
+    function : callable
+        Acts on each entry for itself; returns one new array.
+    parts : list of array
+        Of one shape, with batch axes in front.
+    operands : list of number or array
+        With or without batch axes.
+    """
+    weight = weight_of(space, parts[0])
+    others = [*operands, weight]
+    if not _summable(space, parts, others):
+        return integral(space, function(*parts, *operands))
+    batch, size = space.batch_shape(parts[0]), space.size
+    rows = [_rows(array, size) for array in (*parts, *others)]
+    totals = np.zeros(math.prod(batch))
+    for i in range(totals.size):
+        lines = [row if np.ndim(row) == 0 else row[i % len(row)] for row in rows]
+        for start in range(0, size, _PIECE):
+            piece = slice(start, start + _PIECE)
+            *values, own = [line[piece] if np.ndim(line) else line for line in lines]
+            density = function(*values)
+            # Sums of pieces in float64: values of float32 elements are then good to their last digit.
+            totals[i] += float(np.sum(density * own if np.ndim(own) else density))
+    if not np.ndim(weight):
+        totals *= weight
+    value = totals.astype(parts[0].real.dtype).reshape(batch)
+    return value if batch else value[()]
+
+
+def _summable(space: Any, parts: Sequence[Array], others: Sequence[Any]) -> bool:
+    """Whether all arrays are large contiguous NumPy arrays of the space, with the batch axes or without."""
+    first = parts[0]
+    if type(first) is not np.ndarray or first.size <= _PIECE:
+        return False
+    shapes = {first.shape, space.shape}
+    arrays = [*parts, *(a for a in others if getattr(a, "ndim", 0))]
+    return all(type(a) is np.ndarray and a.shape in shapes and a.flags.c_contiguous for a in arrays)
+
+
+def _rows(array: Any, size: int) -> Any:
+    return array.reshape(-1, size) if getattr(array, "ndim", 0) else array
+
+
+def _divisible(parts: Sequence[Array], outs: Sequence[Any]) -> bool:
     """Whether all arrays are contiguous NumPy arrays of one shape, and large."""
     first = parts[0]
     if type(first) is not np.ndarray or first.size <= _PIECE:
         return False
-    arrays = [a for a in (*parts, *operands, *outs) if getattr(a, "ndim", 0)]
+    arrays = [*parts, *(out for out in outs if out is not None)]
     return all(
         type(a) is np.ndarray and a.shape == first.shape and a.flags.c_contiguous for a in arrays
     )
+
+
+def _by_rows(operand: Any, shape: tuple[int, ...], axes: int, size: int) -> Any:
+    """An operand as one line, or one number, for each batch entry or for all."""
+    if not getattr(operand, "ndim", 0):
+        return operand
+    if operand.shape == shape or operand.ndim < len(shape):
+        return operand.reshape(-1, size)
+    return operand.reshape(-1).tolist()  # Python's numbers do not promote elements
+
+
+def _batch_axes(first: Array, operands: Sequence[Any]) -> int | None:
+    """How many axes of the first array count as batch axes for the operands; None if they do not fit."""
+    found = set()
+    for a in operands:
+        if not getattr(a, "ndim", 0) or a.shape == first.shape:
+            pass
+        elif a.ndim < first.ndim and a.shape == first.shape[first.ndim - a.ndim :]:
+            found.add(first.ndim - a.ndim)
+        else:
+            axes = max((k + 1 for k, extent in enumerate(a.shape) if extent != 1), default=0)
+            if a.ndim != first.ndim or not axes or a.shape[:axes] != first.shape[:axes]:
+                return None
+            found.add(axes)
+        if getattr(a, "ndim", 0) and not (type(a) is np.ndarray and a.flags.c_contiguous):
+            return None
+    return None if len(found) > 1 else max(found, default=0)
 
 
 class Field:

@@ -10,7 +10,7 @@ import numpy as np
 
 from opalg.arrays import Array, dtype_of, namespace
 from opalg.errors import NotSupportedError
-from opalg.functionals.entries import flat, integral, modulus, pieces, unflat
+from opalg.functionals.entries import flat, integrated, modulus, pieces, unflat
 from opalg.functionals.functional import Functional, positive
 from opalg.functionals.indicators import Indicator
 from opalg.functionals.shrinking import shrink, shrink_after_gradient
@@ -84,7 +84,7 @@ class GroupL1(_Group):
     symbol = r"\|\cdot\|_{2,1}"
 
     def _value(self, x: Array) -> Array:
-        return integral(self.domain[0].real, modulus(*x))
+        return integrated(self.domain[0].real, modulus, list(x), [])
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
         number = step.first if isinstance(step, Blocks) else step
@@ -119,12 +119,15 @@ class GroupBall(_Group, Indicator):
         self.radius = positive(radius, "radius")
 
     def _value(self, x: Array) -> Array:
-        size = modulus(*x)
+        return integrated(self.domain[0].real, self._barrier, list(x), [])
+
+    def _barrier(self, *parts: Array) -> Array:
+        """Zero inside, infinite outside, at each position."""
+        size = modulus(*parts)
         xp = namespace(size)
         slack = 8 * float(np.finfo(dtype_of(size)).eps)
         inside = size <= self.radius * (1 + slack)
-        barrier = xp.where(inside, xp.zeros_like(size), xp.ones_like(size) * math.inf)
-        return integral(self.domain[0].real, barrier)
+        return xp.where(inside, xp.zeros_like(size), xp.ones_like(size) * math.inf)
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
         found = shrink(self.domain, x, self.radius, "into_ball", out)

@@ -11,7 +11,7 @@ from typing import Any
 
 from opalg.arrays import Array, is_torch
 from opalg.errors import NotSupportedError
-from opalg.functionals.entries import Field, flat, integral, leaves, pieces, unflat
+from opalg.functionals.entries import Field, flat, integrated, leaves, pieces, unflat
 from opalg.functionals.functional import Functional
 from opalg.operators.blocks import diagonal_of
 from opalg.spaces import Blocks
@@ -66,7 +66,7 @@ class Pointwise(Functional):
 
     def _value(self, x: Array) -> Array:
         values = [
-            integral(leaf, self._density(part, *self._fields(i, part)))
+            integrated(leaf, self._density, [part], self._fields(i, part))
             for i, (leaf, part) in enumerate(zip(self._leaves, flat(x), strict=True))
         ]
         return sum(values[1:], values[0])

@@ -38,6 +38,8 @@ def shrink(space: Any, x: Array, radius: Any, how: Shrinkage, out: Array | None)
     if out is None and in_autograd(x[0]):
         return None
     batch = space.batch_shape(x)
+    if batch and len(getattr(radius, "shape", ())) == space[0].ndim:
+        return None  # one per position, which may look like one per sample
     radius = _per_sample(radius, batch)
     if radius is None:
         return None
