@@ -66,7 +66,7 @@ class OSSART(SIRT):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]]))
     >>> solvers.OSSART(A, subsets=2)(np.array([3.0, 4.0, 1.0])).round(6).tolist()
@@ -135,7 +135,7 @@ class SART(OSSART):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 1.0], [0.0, 2.0]]))
     >>> solvers.SART(A)(np.array([3.0, 4.0])).round(6).tolist()
@@ -186,7 +186,7 @@ class OSSIRT(OSSART):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]]))
     >>> solvers.OSSIRT(A, subsets=2)(np.array([3.0, 4.0, 1.0])).round(6).tolist()

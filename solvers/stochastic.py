@@ -56,7 +56,7 @@ class SGD(StochasticGradient):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
     >>> solvers.SGD(A, subsets=3, iterations=2000)(np.array([1.0, 4.0, 5.0])).round(3).tolist()
@@ -110,7 +110,7 @@ class SAGA(StochasticGradient):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
     >>> solvers.SAGA(A, subsets=3, iterations=2000)(np.array([1.0, 4.0, 5.0])).round(6).tolist()
@@ -182,7 +182,7 @@ class SVRG(SAGA):
 
     Examples
     --------
-    >>> import opalg as oa
+    >>> import numpy as np, opalg as oa
     >>> from opalg import solvers
     >>> A = oa.MatrixOperator(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]))
     >>> solvers.SVRG(A, subsets=3, iterations=2000)(np.array([1.0, 4.0, 5.0])).round(6).tolist()

@@ -36,10 +36,12 @@ def page():
 
 
 @pytest.mark.parametrize(("title", "code"), BLOCKS)
-def test_block_runs(title, code, page):
+def test_block_runs(title, code, page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the page writes its report
     exec(compile(code, str(PAGE), "exec"), vars(page))
     # Later blocks use the same names for other things.
     vars(page).setdefault("after", {})[title] = types.SimpleNamespace(**vars(page))
+    vars(page).setdefault("files", {})[title] = sorted(path.name for path in tmp_path.iterdir())
 
 
 # What the comments on the page say. These stand behind the test that runs the blocks and use its names.
@@ -53,12 +55,15 @@ def test_every_promised_block_is_there():
         "The algebra",
         "Torch, batch",
         "The SIRT loop people write by hand",
+        "Variational reconstruction",
+        "Comparing",
         "A new operator, a new solver",
         "Geometries",
     ]
 
 
 def test_first_reconstruction(page):
+    page = page.after["A first reconstruction"]
     truth, result = page.truth, page.result
     assert page.geometry.shape == page.phantom.project(page.geometry).shape == (360, 768)
     assert truth.shape == (512, 512)
@@ -68,6 +73,7 @@ def test_first_reconstruction(page):
 
 
 def test_algebra(page):
+    page = page.after["The algebra"]
     oa, T, K = page.oa, page.T, page.K
     assert T.H is T
     assert hash(T) == hash(T.H)
@@ -93,6 +99,29 @@ def test_sirt_by_hand_is_the_solver(page):
     x = page.solvers.SIRT(then.A, iterations=150)(then.y.numpy())
     # Two orders of the same float32 sums, 150 times.
     assert np.linalg.norm(x - then.x.numpy()) < 1e-4 * np.linalg.norm(x)
+
+
+def test_variational_reconstruction(page):
+    then = page.after["Variational reconstruction"]
+    assert str(then.regularizer) == "0.05 * GroupL1 @ Gradient + NonNegative"
+    assert then.x in then.grid
+    assert "0.05 * GroupL1 @ Gradient" in then.refusal
+    assert "PDHG or ADMM take it" in then.refusal
+    np.testing.assert_allclose(
+        then.f.gradient(then.p), 1 - then.counts / then.p, rtol=1e-5, atol=1e-6
+    )
+    tv = then.solvers.PDHG(then.A, regularizer=then.regularizer, iterations=300)(then.y)
+    sparse = np.linalg.norm(then.x - then.truth)
+    assert np.linalg.norm(tv - then.truth) < 0.8 * sparse
+    assert tv.min() >= 0
+
+
+def test_comparing(page):
+    then = page.after["Comparing"]
+    assert page.files["Comparing"] == ["report.html"]
+    table = then.report.to_pandas()
+    assert all(name in str(then.report) for name in ("FBP", "SIRT", "TV"))
+    assert len(table) >= 3
 
 
 def test_new_solver(page):
