@@ -106,6 +106,13 @@ def reconstruction(method: Any, A: tomo.XrayTransform) -> tuple[Any, Any, float]
     return method(A), y, A.domain.size * A.geometry.num_views
 
 
+def from_host_to_host(A: tomo.XrayTransform) -> tuple[Any, Any, float]:
+    """A projection of a NumPy array, transfers and all."""
+    x = np.random.default_rng(0).random(A.domain.shape, "float32")
+    out = A.range.zeros()
+    return lambda x: A(x, out=out), x, count_samples(A._plan)
+
+
 def sirt_iteration(A: tomo.XrayTransform) -> tuple[Any, Any, float]:
     """One of them: a projection, a back projection and the arithmetic between."""
     y = torch.rand(A.range.shape, device="cuda")
@@ -145,6 +152,11 @@ def cases(quick: bool) -> Iterator[Case]:
             lambda dtype=dtype: back_projection(cone(small, views), 1, dtype),
             "samples",
         )
+    yield Case(
+        f"{name}: project, host to host",
+        lambda: from_host_to_host(cone(small, views, device="cuda")),
+        "samples",
+    )
     yield Case(f"{name}: FDK", lambda: reconstruction(tomo.FDK, cone(small, views)), "updates")
     yield Case(f"{name}: SIRT iteration", lambda: sirt_iteration(cone(small, views)), "samples")
     size, views = (16, 9) if quick else (512, 512)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,20 +62,37 @@ class _Torch:
         return int(x.device.index)
 
     def dtype(self, x: Array) -> str:
-        return str(x.dtype).removeprefix("torch.")
+        return _torch_name(x.dtype)
 
     def contiguous(self, x: Array) -> Array:
+        if x.is_contiguous() and not x.is_neg():
+            return x
         return x.resolve_neg().contiguous()
 
     def pointer(self, x: Array) -> int:
         return int(x.data_ptr())
 
     def stream(self, x: Array) -> int:
-        return int(sys.modules["torch"].cuda.current_stream(x.device).cuda_stream)
+        return int(_torch_stream()(x.device.index))
 
     def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
         torch = sys.modules["torch"]
         return torch.empty(shape, dtype=getattr(torch, dtype), device=x.device)
+
+
+@cache
+def _torch_name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+@cache
+def _torch_stream() -> Any:
+    """The function that gives the handle of PyTorch's current stream on a device."""
+    torch = sys.modules["torch"]
+    # What its compiler calls, ten times as fast as the public way.
+    return getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
+        lambda index: torch.cuda.current_stream(index).cuda_stream
+    )
 
 
 class _CuPy:
