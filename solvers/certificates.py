@@ -106,7 +106,8 @@ def gap(certificate: Certificate) -> tuple[Any, Any]:
 
     Dual variables that the constraints of the dual problem do not admit are scaled down until they do.
     """
-    x, pieces, prox = _with_prox(certificate)
+    x, pieces, g = _with_prox(certificate)
+    prox: Any = g
     primal = judge(prox(x))
     for piece in pieces:
         primal = primal + judge(piece.split.functional(piece.split.K(x)))
@@ -135,7 +136,8 @@ def gap(certificate: Certificate) -> tuple[Any, Any]:
 
 def refuse_gap(certificate: Certificate, solver: str) -> None:
     """An error where no gap is known, or it would stay infinite."""
-    _, pieces, prox = _with_prox(certificate, solver)
+    _, pieces, g = _with_prox(certificate, solver)
+    prox: Any = g
     small: Any = prox.domain.random(seed=0)
     first = parts(certificate.x)[0]
     if not isinstance(first, np.ndarray):

@@ -118,8 +118,10 @@ class Descent(ObjectiveSolver):
 
     def certificate(self, state: State, y: Array) -> Certificate:
         """``x`` with the gradients of the terms."""
-        if not isinstance(self.operator, LinearOperator):
-            return super().certificate(state, y)  # type: ignore[no-any-return]
+        A: Any = self.operator
+        if not isinstance(A, LinearOperator):
+            found: Certificate = super().certificate(state, y)
+            return found
         problem = state.keep("problem", y, self._problem)
         return Certificate(state.x, gradient_pieces(problem.all_terms, state.x, state.q), None)
 

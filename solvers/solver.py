@@ -124,7 +124,8 @@ class Solver(Declared):
         )
 
     def _other_operator(self) -> str:
-        if isinstance(self.operator, Operator):
+        given: Any = self.operator  # whatever a caller without a type checker gave
+        if isinstance(given, Operator):
             return "GaussNewton and LevenbergMarquardt take operators that are not linear"
         return "for a matrix use oa.MatrixOperator(matrix)"
 

@@ -233,7 +233,9 @@ def lanczos(
             stacklevel=2,
         )
     sign = 1.0 if which == "largest" else -1.0
-    basis, alphas, betas = [_start(A.domain, seed, None)], [], []
+    basis = [_start(A.domain, seed, None)]
+    alphas: list[float] = []
+    betas: list[float] = []
     values = errors = weights = np.zeros(0)
     reached = False
     for k in range(1, iterations + 1):
@@ -320,7 +322,8 @@ def singular_values(
     [4.0, 3.0]
     """
     A, X, Y = _checked(operator, tolerance, iterations, "singular_values", count)
-    right, left = [_start(A.domain, seed, None)], []
+    right: list[Array] = [_start(A.domain, seed, None)]
+    left: list[Array] = []
     alphas: list[float] = []
     betas: list[float] = []
     values = errors = weights = np.zeros(0)

@@ -201,3 +201,71 @@ def test_krylov_solvers_warn_of_unmatched_adjoints():
         solvers.CGLS(Unmatched())
     with pytest.warns(AccuracyWarning, match="CG needs a self-adjoint operator"):
         solvers.CG(Unmatched().gram)
+
+
+def preconditioned_system():
+    """A badly scaled matrix, and its diagonal."""
+    rng = np.random.default_rng(0)
+    scale = np.geomspace(1, 1e3, 20)
+    core = np.eye(20) + 0.03 * (lambda R: R + R.T)(rng.standard_normal((20, 20)))
+    matrix = scale[:, None] * core * scale
+    return SelfAdjoint(matrix), oa.Diagonal(1 / np.diag(matrix)), rng.standard_normal(20)
+
+
+class SelfAdjoint(oa.MatrixOperator):
+    """A matrix that says that it is."""
+
+    self_adjoint = True
+
+
+def test_a_preconditioner_is_scipys():
+    from scipy.sparse.linalg import cg
+
+    A, P, y = preconditioned_system()
+    states = solvers.CG(A, preconditioner=P).iterate(y)
+    expected = []
+    cg(
+        A.matrix,
+        y,
+        M=np.diag(1 / np.diag(A.matrix)),
+        rtol=1e-30,
+        maxiter=6,
+        callback=lambda x: expected.append(x.copy()),
+    )
+    for state, x in zip(states, expected, strict=False):
+        np.testing.assert_allclose(state.x, x, rtol=1e-6, atol=1e-12)
+
+
+def test_a_preconditioner_saves_iterations():
+    A, P, y = preconditioned_system()
+    plain = solvers.CG(A).solve(y, stop=solvers.Residual(1e-8), iterations=2000)
+    quick = solvers.CG(A, preconditioner=P).solve(y, stop=solvers.Residual(1e-8), iterations=2000)
+    assert quick.state.iteration < 0.3 * plain.state.iteration
+    np.testing.assert_allclose(quick.x, np.linalg.solve(A.matrix, y), rtol=1e-5)
+    # A batch with a sample that needs nothing, and the same bits after resuming.
+    batch = np.stack([y, 0 * y, 1e3 * y])
+    together = solvers.CG(A, preconditioner=P, iterations=12)(batch)
+    for i in range(3):
+        alone = solvers.CG(A, preconditioner=P, iterations=12)(batch[i])
+        np.testing.assert_allclose(together[i], alone, rtol=1e-9)
+
+
+def test_least_squares_are_preconditioned_by_composition(make_problem):
+    problem = make_problem()
+    scale = np.geomspace(1, 1e4, 7)
+    A = oa.MatrixOperator(problem.matrix * scale)
+    P = oa.Diagonal(1 / scale)
+    expected = np.linalg.lstsq(problem.matrix, problem.y, rcond=None)[0] / scale
+    x = (P @ solvers.CGLS(A @ P, iterations=8))(problem.y)
+    np.testing.assert_allclose(x, expected, rtol=1e-8)
+
+
+def test_preconditioners_that_are_none():
+    A, _, y = preconditioned_system()
+    with pytest.raises(ArgumentError, match="preconditioner of CG must be a linear operator"):
+        solvers.CG(A, preconditioner=np.eye(20))
+    with pytest.raises(SpaceMismatchError, match="preconditioner of CG must map"):
+        solvers.CG(A, preconditioner=oa.Identity(oa.Space(3, "float64")))
+    negative = solvers.CG(A, preconditioner=-1 * oa.Identity(A.domain))
+    with pytest.raises(ArgumentError, match=r"preconditioner of CG must be positive.*iteration 1"):
+        negative(y)
