@@ -8,6 +8,7 @@
 // views. Which columns pass, and how near, it finds once for all its voxels. Threads of a warp are neighbours along x.
 #include "device.cuh"
 #include "joseph.cuh"
+#include "ray_views.cuh"
 #include "shadow_column.cuh"
 #include "voxel_shadow.cuh"
 
@@ -72,10 +73,9 @@ OPALG_INLINE void add_many(const Real* column, Offset row_stride, std::int64_t i
 // margin, u]: see weigh_rays.cu. Output volumes [image, z, y, x]. Grid: tiles of x and y, tiles of z, groups of images.
 extern "C" __global__ void __launch_bounds__(256, 2)
     backproject_columns(std::int32_t nx, std::int32_t ny, std::int32_t nz, std::int32_t nu, std::int32_t nv,
-                        std::int32_t views, double arc_step, const double* __restrict__ columns,
+                        std::int32_t views, opalg::Images images, double arc_step, const double* __restrict__ columns,
                         const std::int32_t* __restrict__ along_x, const double* __restrict__ shadows,
-                        const opalg::Real* __restrict__ weighted, opalg::Store* __restrict__ volumes,
-                        std::int32_t first_image) {
+                        const opalg::Real* __restrict__ weighted, opalg::Store* __restrict__ volumes) {
     using namespace opalg;
     const unsigned tiles = (unsigned(nx) + blockDim.x - 1) / blockDim.x;
     const int x = int(blockIdx.x % tiles * blockDim.x + threadIdx.x), y = int(blockIdx.x / tiles * blockDim.y + threadIdx.y);
@@ -124,6 +124,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
         }
         for (int k = 0; k < kDepth && first + k < nz; ++k)
             for (int image = 0; image < kBatch; ++image)
-                volumes[(((first_image + group + image) * nz + first + k) * ny + y) * nx + x] = stored(sums[image][k]);
+                volumes[images.volume + (group + image) * images.volume_stride +
+                        (std::int64_t(first + k) * ny + y) * nx + x] = stored(sums[image][k]);
     }
 }

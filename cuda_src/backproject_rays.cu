@@ -39,10 +39,10 @@ OPALG_INLINE bool add_column(const Column& column, double height, double sign, c
 // be unbounded, so that all columns are looked at; axes, weighted: see weigh_rays.cu.
 // Output volumes [image, z, y, x]. Grid: tiles of x and y, slices, groups of images.
 extern "C" __global__ void __launch_bounds__(256, 2)
-    backproject_rays(opalg::RayGeometry g, const double* __restrict__ views, const double* __restrict__ arc,
+    backproject_rays(opalg::RayGeometry g, opalg::Images images, const double* __restrict__ views,
+                     const double* __restrict__ arc,
                      double arc_step, const double* __restrict__ shadows, const std::int32_t* __restrict__ search,
-                     std::int32_t axes, const opalg::Real* __restrict__ weighted, opalg::Store* __restrict__ volumes,
-                     std::int32_t first_image) {
+                     std::int32_t axes, const opalg::Real* __restrict__ weighted, opalg::Store* __restrict__ volumes) {
     using namespace opalg;
     const int tiles = int((unsigned(g.nx) + blockDim.x - 1) / blockDim.x);
     const int x = int(blockIdx.x % unsigned(tiles) * blockDim.x + threadIdx.x);
@@ -86,6 +86,6 @@ extern "C" __global__ void __launch_bounds__(256, 2)
         }
         const std::int64_t voxel = (std::int64_t(z) * g.ny + y) * g.nx + x;
         for (int k = 0; k < kBatch; ++k)
-            volumes[(first_image + group + k) * g.volume_size() + voxel] = stored(sums[k]);
+            volumes[images.volume + (group + k) * images.volume_stride + voxel] = stored(sums[k]);
     }
 }

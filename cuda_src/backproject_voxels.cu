@@ -13,6 +13,9 @@
 #if !defined(OPALG_UPRIGHT)
 #define OPALG_UPRIGHT 0  // 1: u and magnification of a voxel do not depend on z
 #endif
+#if !defined(OPALG_TEXTURE)
+#define OPALG_TEXTURE 0  // 1: pixels are interpolated by the texture units, with weights rounded to 1/256
+#endif
 #if !defined(OPALG_POWER)
 #define OPALG_POWER 0  // 0 or 2: of the magnification with which values count
 #endif
@@ -39,29 +42,48 @@ struct ShadowLine {
     }
 };
 
-// Pixels around u, v. Unless Inside, those outside the detector are zero.
-template <bool Inside>
-OPALG_INLINE Real sampled(const Store* view, std::int32_t u, Real weight_u, std::int32_t v, Real weight_v, std::int32_t nu,
-                          std::int32_t nv) {
-    const bool left = Inside || std::uint32_t(u) < std::uint32_t(nu), right = Inside || std::uint32_t(u + 1) < std::uint32_t(nu);
-    if constexpr (kFlat) {
-        const Store* pixel = view + u;
-        const Real first = left ? fetched(pixel) : Real(0), second = right ? fetched(pixel + 1) : Real(0);
-        return first + weight_u * (second - first);
-    } else {
-        const bool low = Inside || std::uint32_t(v) < std::uint32_t(nv), high = Inside || std::uint32_t(v + 1) < std::uint32_t(nv);
-        const Store* pixel = view + std::int64_t(v) * nu + u;
-        const Store* above = pixel + nu;
-        const Real first = low && left ? fetched(pixel) : Real(0), second = low && right ? fetched(pixel + 1) : Real(0);
-        const Real third = high && left ? fetched(above) : Real(0), fourth = high && right ? fetched(above + 1) : Real(0);
-        const Real near = first + weight_u * (second - first), far = third + weight_u * (fourth - third);
-        return near + weight_v * (far - near);
+// The pixels of one view.
+struct Pixels {
+    std::int32_t nu, nv;
+#if OPALG_TEXTURE
+    cudaTextureObject_t texture;
+    int layer;
+
+    // Around u, v. Unless Inside, those outside the detector are zero.
+    template <bool Inside>
+    OPALG_INLINE_MEMBER Real sampled(int, std::int32_t u, Real weight_u, std::int32_t v, Real weight_v) const {
+        return tex2DLayered<float>(texture, float(u) + weight_u + 0.5f, kFlat ? 0.5f : float(v) + weight_v + 0.5f, layer);
     }
-}
+    OPALG_INLINE_MEMBER void next(std::int64_t) { ++layer; }
+#else
+    const Store* view;
+    std::int64_t image_stride;
+
+    template <bool Inside>
+    OPALG_INLINE_MEMBER Real sampled(int image, std::int32_t u, Real weight_u, std::int32_t v, Real weight_v) const {
+        const bool left = Inside || std::uint32_t(u) < std::uint32_t(nu);
+        const bool right = Inside || std::uint32_t(u + 1) < std::uint32_t(nu);
+        const Store* pixel = view + image * image_stride + u;
+        if constexpr (kFlat) {
+            const Real first = left ? fetched(pixel) : Real(0), second = right ? fetched(pixel + 1) : Real(0);
+            return first + weight_u * (second - first);
+        } else {
+            const bool low = Inside || std::uint32_t(v) < std::uint32_t(nv);
+            const bool high = Inside || std::uint32_t(v + 1) < std::uint32_t(nv);
+            pixel += std::int64_t(v) * nu;
+            const Store* above = pixel + nu;
+            const Real first = low && left ? fetched(pixel) : Real(0), second = low && right ? fetched(pixel + 1) : Real(0);
+            const Real third = high && left ? fetched(above) : Real(0), fourth = high && right ? fetched(above + 1) : Real(0);
+            const Real near = first + weight_u * (second - first), far = third + weight_u * (fourth - third);
+            return near + weight_v * (far - near);
+        }
+    }
+    OPALG_INLINE_MEMBER void next(std::int64_t view_size) { view += view_size; }
+#endif
+};
 
 template <bool Inside>
-OPALG_INLINE void add_line(const ShadowLine& line, const Store* view, std::int64_t image_stride, std::int32_t nu,
-                           std::int32_t nv, Real (*sums)[kDepth]) {
+OPALG_INLINE void add_line(const ShadowLine& line, const Pixels& pixels, Real (*sums)[kDepth]) {
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
@@ -74,13 +96,13 @@ OPALG_INLINE void add_line(const ShadowLine& line, const Store* view, std::int64
         split_floor<Real>(along_v, step_v, weight_v);
         const std::int32_t u = line.u + std::int32_t(step_u), v = line.v + std::int32_t(step_v);
         for (int image = 0; image < kBatch; ++image)
-            sums[image][k] += weight * sampled<Inside>(view + image * image_stride, u, weight_u, v, weight_v, nu, nv);
+            sums[image][k] += weight * pixels.sampled<Inside>(image, u, weight_u, v, weight_v);
     }
 }
 
 // Voxels whose line of shadows runs through the plane of the source, one by one.
-OPALG_INLINE void add_each(const VoxelView& view, const Arc& arc, double x, double y, double z, const Store* pixels,
-                           std::int64_t image_stride, std::int32_t nu, std::int32_t nv, Real (*sums)[kDepth]) {
+OPALG_INLINE void add_each(const VoxelView& view, const Arc& arc, double x, double y, double z, const Pixels& pixels,
+                           Real (*sums)[kDepth]) {
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
@@ -93,29 +115,37 @@ OPALG_INLINE void add_each(const VoxelView& view, const Arc& arc, double x, doub
         split_position(s.v, v, weight_v);
         const Real scale = OPALG_POWER == 2 ? Real(s.magnification * s.magnification) : Real(1);
         for (int image = 0; image < kBatch; ++image)
-            sums[image][k] += scale * sampled<false>(pixels + image * image_stride, u, weight_u, v, weight_v, nu, nv);
+            sums[image][k] += scale * pixels.sampled<false>(image, u, weight_u, v, weight_v);
     }
 }
 
 }  // namespace opalg
 
-// views [views] of VoxelView; projections [image, view, v, u]. Output volumes [image, z, y, x].
+// views [views] of VoxelView; projections [image, view, v, u], or one image as a texture with views as layers. Output volumes [image, z, y, x].
 // Grid: tiles of x and y, tiles of z, groups of images.
 extern "C" __global__ void __launch_bounds__(256, 2)
     backproject_voxels(std::int32_t nx, std::int32_t ny, std::int32_t nz, std::int32_t nu, std::int32_t nv,
                        std::int32_t view_count, const opalg::VoxelView* __restrict__ views, opalg::Arc arc,
-                       const opalg::Store* __restrict__ projections, opalg::Store* __restrict__ volumes,
-                       std::int32_t first_image) {
+#if OPALG_TEXTURE
+                       cudaTextureObject_t projection,
+#else
+                       const opalg::Store* __restrict__ projections,
+#endif
+                       opalg::Store* __restrict__ volumes, std::int32_t first_image) {
     using namespace opalg;
     const unsigned tiles = (unsigned(nx) + blockDim.x - 1) / blockDim.x;
     const int x = int(blockIdx.x % tiles * blockDim.x + threadIdx.x), y = int(blockIdx.x / tiles * blockDim.y + threadIdx.y);
     if (x >= nx || y >= ny) return;
-    const std::int64_t view_size = std::int64_t(nu) * nv, image_stride = view_size * view_count;
+    const std::int64_t view_size = std::int64_t(nu) * nv;
     const std::int64_t image = first_image + std::int64_t(blockIdx.z) * kBatch, slice = std::int64_t(nx) * ny;
     for (int first = int(blockIdx.y) * kDepth; first < nz; first += int(gridDim.y) * kDepth) {
         Real sums[kBatch][kDepth] = {};
-        const Store* pixels = projections + image * image_stride;
-        for (int number = 0; number < view_count; ++number, pixels += view_size) {
+#if OPALG_TEXTURE
+        Pixels pixels = {nu, nv, projection, 0};
+#else
+        Pixels pixels = {nu, nv, projections + image * view_size * view_count, view_size * view_count};
+#endif
+        for (int number = 0; number < view_count; ++number, pixels.next(view_size)) {
             const VoxelView& view = views[number];
             const ShadowPoint s = shadow_point<kParallel, kCurved>(view, arc, x, y, first);
             ShadowLine line;
@@ -146,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                 last_v += (kDepth - 1) * rate_v / end;
             }
             if (!regular) {
-                add_each(view, arc, x, y, first, pixels, image_stride, nu, nv, sums);
+                add_each(view, arc, x, y, first, pixels, sums);
                 continue;
             }
             // Shadows follow each other along a line of the detector: its ends bound it.
@@ -157,9 +187,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             split_position(s.v, line.v, line.part_v);
             line.scale = OPALG_POWER == 2 ? Real(s.magnification * s.magnification) : Real(1);
             if (least_u >= room && most_u < nu - 1 - room && (kFlat || (least_v >= room && most_v < nv - 1 - room)))
-                add_line<true>(line, pixels, image_stride, nu, nv, sums);
+                add_line<true>(line, pixels, sums);
             else
-                add_line<false>(line, pixels, image_stride, nu, nv, sums);
+                add_line<false>(line, pixels, sums);
         }
         for (int k = 0; k < kDepth && first + k < nz; ++k)
             for (int i = 0; i < kBatch; ++i)

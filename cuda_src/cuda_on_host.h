@@ -22,15 +22,56 @@
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
 
-struct Dim3 {
+struct dim3 {
     unsigned x = 1, y = 1, z = 1;
 };
-static thread_local Dim3 gridDim, blockDim, blockIdx, threadIdx;
+using uint3 = dim3;
+static thread_local dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 using std::max;
 using std::min;
 template <class T> static inline T __ldg(const T* p) { return *p; }
 
+// ---------------------------------------------------------------------------------------------------------- textures
+// A handle is the address of a HostTexture. As the kernels want them: linear interpolation, zero outside, coordinates in
+// pixels with centres at one half. Weights have eight bits behind the point, as in the texture units.
+using cudaTextureObject_t = unsigned long long;
+
+namespace opalg_on_host {
+
+struct HostTexture {
+    const float* data;
+    std::int64_t width, height, depth;
+
+    float at(std::int64_t x, std::int64_t y, std::int64_t z) const {
+        const bool inside = x >= 0 && y >= 0 && z >= 0 && x < width && y < height && z < depth;
+        return inside ? data[(z * height + y) * width + x] : 0.0f;
+    }
+    static float split(float x, std::int64_t& whole) {
+        const float scaled = std::floor(std::min(std::max(x - 0.5f, -1e6f), 1e6f) * 256.0f + 0.5f);
+        whole = std::int64_t(std::floor(scaled / 256.0f));
+        return scaled / 256.0f - float(whole);
+    }
+    float plane(float x, float y, std::int64_t z) const {
+        std::int64_t i, j;
+        const float a = split(x, i), b = split(y, j);
+        return (1 - b) * ((1 - a) * at(i, j, z) + a * at(i + 1, j, z)) + b * ((1 - a) * at(i, j + 1, z) + a * at(i + 1, j + 1, z));
+    }
+};
+
+}  // namespace opalg_on_host
+
+template <class T> static inline T tex2DLayered(cudaTextureObject_t handle, float x, float y, int layer) {
+    return reinterpret_cast<const opalg_on_host::HostTexture*>(handle)->plane(x, y, layer);
+}
+template <class T> static inline T tex3D(cudaTextureObject_t handle, float x, float y, float z) {
+    const auto* texture = reinterpret_cast<const opalg_on_host::HostTexture*>(handle);
+    std::int64_t k;
+    const float c = opalg_on_host::HostTexture::split(z, k);
+    return (1 - c) * texture->plane(x, y, k) + c * texture->plane(x, y, k + 1);
+}
+
+// ------------------------------------------------------------------------------------------------------------ launches
 namespace opalg_on_host {
 
 template <class... A> struct Signature {

@@ -86,27 +86,26 @@ OPALG_INLINE void add_planes(const RayLine<double>& line, const RayPlanes& volum
 
 // views [views, 5, 3], arc [2, nu] (see ray_views.cuh); volumes [image, z, y, x]; turned: the images of this launch as
 // [image, z, x, y], needed if some ray runs along x.
-// Output projections [image, view, v, u]. Grid: views * tiles of u, tiles of v, groups of images.
+// Output projections [image, view, v, u]. Grid: see ray_place; groups of images along z.
 extern "C" __global__ void __launch_bounds__(256, 3)
-    project_rays(opalg::RayGeometry g, const double* __restrict__ views, const double* __restrict__ arc,
-                 const opalg::Store* __restrict__ volumes, const opalg::Store* __restrict__ turned,
-                 opalg::Store* __restrict__ projections, std::int32_t first_image) {
+    project_rays(opalg::RayGeometry g, opalg::Images images, const double* __restrict__ views,
+                 const double* __restrict__ arc, const opalg::Store* __restrict__ volumes,
+                 const opalg::Store* __restrict__ turned, opalg::Store* __restrict__ projections) {
     using namespace opalg;
-    const int view = int(blockIdx.x % unsigned(g.views));
-    const int u = int(blockIdx.x / unsigned(g.views) * blockDim.x + threadIdx.x);
-    const int v = int(blockIdx.y * blockDim.y + threadIdx.y);
-    if (u >= g.nu || v >= g.nv) return;
-    const std::int64_t group = std::int64_t(blockIdx.z) * kBatch, image = first_image + group;
+    const RayPlace place = ray_place<kFlat>(g.views, threadIdx, blockIdx, blockDim);
+    if (place.view >= g.views || place.u >= g.nu || place.v >= g.nv) return;
+    const std::int64_t group = std::int64_t(blockIdx.z) * kBatch;
 
-    const Ray ray = ray_of<kParallel, kCurved>(g, views, arc, view, u, v);
+    const Ray ray = ray_of<kParallel, kCurved>(g, views, arc, place.view, place.u, place.v);
     const std::int64_t slice = std::int64_t(g.nx) * g.ny;
-    RayPlanes volume = {volumes + image * g.volume_size(), g.volume_size(), g.nx, Offset(slice), g.nz, g.nx};
+    const Store* here = volumes + images.volume + group * images.volume_stride;
+    RayPlanes volume = {here, images.volume_stride, g.nx, Offset(slice), g.nz, g.nx};
     int planes = g.ny;
     if (ray.axis == 0) {
         volume = {turned + group * g.volume_size(), g.volume_size(), g.ny, Offset(slice), g.nz, g.ny};
         planes = g.nx;
     } else if (ray.axis == 2) {
-        volume = {volumes + image * g.volume_size(), g.volume_size(), slice, g.nx, g.ny, g.nx};
+        volume = {here, images.volume_stride, slice, g.nx, g.ny, g.nx};
         planes = g.nz;
     }
     const RayLine<double> line = kModel == Model::siddon ? lower_ends(ray.line) : ray.line;
@@ -124,6 +123,7 @@ extern "C" __global__ void __launch_bounds__(256, 3)
         edge = {reach.interior.last + 1, reach.active.last};
     }
     add_planes<false>(line, volume, reach.interior, sums);
-    for (int k = 0; k < kBatch; ++k)
-        projections[(image + k) * g.projection_size() + g.row_offset(view, v) + u] = stored(Real(ray.length) * sums[k]);
+    Store* target = projections + images.projection + group * images.projection_stride + place.view * images.view_stride +
+                    std::int64_t(place.v) * g.nu + place.u;
+    for (int k = 0; k < kBatch; ++k) target[k * images.projection_stride] = stored(Real(ray.length) * sums[k]);
 }

@@ -84,16 +84,15 @@ OPALG_INLINE Beam beam_of(const RayView& view, double arc_step, int u, int v, in
 }  // namespace opalg
 
 // table: see project_rays.cu; views of VoxelView; volumes [image, z, y, x]. Output projections [image, view, v, u].
-// Grid: views * tiles of u, tiles of v, groups of images.
+// Grid: see ray_place; groups of images along z.
 extern "C" __global__ void __launch_bounds__(256, 2)
     project_voxels(opalg::RayGeometry g, const double* __restrict__ table, const opalg::VoxelView* __restrict__ views,
                    opalg::Arc arc, const opalg::Store* __restrict__ volumes, opalg::Store* __restrict__ projections,
                    std::int32_t first_image) {
     using namespace opalg;
-    const int number = int(blockIdx.x % unsigned(g.views));
-    const int u = int(blockIdx.x / unsigned(g.views) * blockDim.x + threadIdx.x);
-    const int v = int(blockIdx.y * blockDim.y + threadIdx.y);
-    if (u >= g.nu || v >= g.nv) return;
+    const RayPlace place = ray_place<kFlat>(g.views, threadIdx, blockIdx, blockDim);
+    const int number = place.view, u = place.u, v = place.v;
+    if (number >= g.views || u >= g.nu || v >= g.nv) return;
     const std::int64_t image = first_image + std::int64_t(blockIdx.z) * kBatch;
     const RayView vectors(table, number);
     const VoxelView& view = views[number];

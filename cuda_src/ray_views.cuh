@@ -17,6 +17,13 @@ struct RayGeometry {
     OPALG_INLINE_MEMBER std::int64_t row_offset(int view, int v) const { return (std::int64_t(view) * nv + v) * nu; }
 };
 
+// Where the images of a launch lie, in elements. Slices of a stack are images, too.
+struct Images {
+    std::int64_t volume, volume_stride;          // the first one, and from one to the next
+    std::int64_t projection, projection_stride;  // likewise
+    std::int64_t view_stride;                    // from view to view of a projection
+};
+
 // Vectors x, y, z of one view in a table [views, 5, 3].
 struct RayView {
     const double* vectors;
@@ -68,6 +75,20 @@ struct Ray {
     int axis;
     double length;         // between two planes; 0 of a ray without direction
 };
+
+// The ray of a thread: a block has tiles of u and v, or of u and views if there is but one row; tiles of views come first.
+struct RayPlace {
+    int view, u, v;
+};
+template <bool Flat> OPALG_INLINE RayPlace ray_place(int views, const uint3& thread, const uint3& block, const dim3& size) {
+    if constexpr (Flat) {
+        const unsigned tiles = (unsigned(views) + size.y - 1) / size.y;
+        return {int(block.x % tiles * size.y + thread.y), int(block.x / tiles * size.x + thread.x), 0};
+    } else {
+        return {int(block.x % unsigned(views)), int(block.x / unsigned(views) * size.x + thread.x),
+                int(block.y * size.y + thread.y)};
+    }
+}
 
 template <bool Parallel, bool Curved>
 OPALG_INLINE Ray ray_of(const RayGeometry& g, const double* views, const double* arc, int view_number, int u, int v) {

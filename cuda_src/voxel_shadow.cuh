@@ -51,7 +51,17 @@ OPALG_INLINE ShadowPoint shadow_point(const VoxelView& view, const Arc& arc, dou
 
 // Position as integer and remainder in [0, 1); far outside it stays outside.
 template <class Real> OPALG_INLINE void split_position(double x, std::int32_t& whole, Real& part) {
-    whole = std::int32_t(anchor(x, -double(kFarAway), double(kFarAway), part));
+    constexpr double limit = double(kFarAway);
+#if defined(__CUDACC__)
+    // As split_floor: the whole number is in the last bits of a sum with 1.5 2^52, rounded down.
+    constexpr double magic = 6755399441055744.0;
+    x = x < -limit ? -limit : x > limit ? limit : x;
+    const double sum = __dadd_rd(x, magic);
+    whole = __double2loint(sum);
+    part = Real(x - (sum - magic));
+#else
+    whole = std::int32_t(anchor(x, -limit, limit, part));
+#endif
 }
 
 }  // namespace opalg

@@ -52,7 +52,7 @@ def library(source, kernel, defines, extra=()):
 
 def execute(launches, source, target, extra=()):
     """Run launches with `source` as input and `target` as output, both contiguous."""
-    scratch = {}
+    scratch, alive = {}, []
 
     def pointer(argument):
         if isinstance(argument, ln.Scratch):
@@ -61,12 +61,22 @@ def execute(launches, source, target, extra=()):
             return scratch[argument]
         return {ln.Input: source, ln.Output: target}.get(type(argument))
 
+    def texture(argument):
+        """`HostTexture` of cuda_on_host.h."""
+        data = pointer(argument.of).reshape(-1)[argument.offset :].astype(np.float32)
+        assert data.size >= np.prod(argument.shape)
+        return data, np.array([data.ctypes.data, *argument.shape[::-1]], np.int64)
+
     for launch in launches:
         assert 0 < min(launch.grid), launch
         assert max(launch.grid[1:]) < 2**16, launch
         assert launch.grid[0] < 2**31, launch
         values = []
         for argument in launch.arguments:
+            if isinstance(argument, ln.Texture):
+                alive.extend(texture(argument))
+                values.append(np.array(alive[-1].ctypes.data, np.uint64))
+                continue
             array = argument.array if isinstance(argument, ln.Table) else pointer(argument)
             if array is not None:
                 values.append(np.array(array.ctypes.data, np.uint64))
@@ -82,6 +92,6 @@ def execute(launches, source, target, extra=()):
 
 def run(plan, direction, x, shape, dtype=None, extra=(), **options):
     """The result, ``[batch, *shape]``, of a direction of a plan for images x of ``[batch, ...]``."""
-    out = np.full((len(x), *shape), np.nan, x.dtype)
+    out = np.full((len(x), *shape), np.nan if x.dtype.kind == "f" else 0xFFFF, x.dtype)
     execute(ln.launches(plan, direction, len(x), dtype or str(x.dtype), **options), x, out, extra)
     return out

@@ -24,8 +24,20 @@ RAY_GEOMETRY = np.dtype(
 )
 
 
+#: `Images` of ``cuda_src/ray_views.cuh``.
+IMAGES = np.dtype(
+    [
+        (name, np.int64)
+        for name in ("volume", "volume_stride", "projection", "projection_stride", "view_stride")
+    ]
+)
+
+
 class Case:
     """A plan as the kernels take it: a slice as the plane z = 0 of a volume."""
+
+    #: The case of one slice, if every detector row of a stack lies in a slice, in their order.
+    slices: Case | None = None
 
     def __init__(self, plan: DivergentPlan) -> None:
         self.flat = len(plan.volume_shape) == 2
@@ -165,6 +177,18 @@ class Case:
         return (Table(table), Table(along_x.astype(np.int32))) if fine.all() else None
 
     @cached_property
+    def slice_views(self) -> dict[str, Table]:
+        """By the type of numbers ``[views]``: `SliceView` of ``cuda_src/backproject_slices.cu``."""
+        return {real: self._slice_views(size) for real, size in (("float", "f4"), ("double", "f8"))}
+
+    def _slice_views(self, real: str) -> Table:
+        table = np.zeros(self.views, [("pq", np.float64, (2, 3)), ("vectors", real, 4)])
+        rows = self.voxel_views.array.reshape(self.views, 4, 4)
+        table["pq"] = rows[:, ::2][..., [0, 1, 3]]
+        table["vectors"] = self.vectors[:, [0, 2], :2].reshape(self.views, 4)
+        return Table(table)
+
+    @cached_property
     def voxel_views(self) -> Table:
         """``[views, 16]``: `VoxelView` of ``cuda_src/voxel_shadow.cuh``."""
         source, corner, u_step, v_step, centre = self.vectors.swapaxes(0, 1)
@@ -200,6 +224,17 @@ class Case:
         middle = self.arc_step * self.nu / 2
         return np.array((self.arc_step, middle), [("step", np.float64), ("middle", np.float64)])[()]
 
+    def images(self, volume: int, projection: int, rows: int | None = None) -> np.void:
+        """`Images` of ``cuda_src/ray_views.cuh``: the first volume, and where its projection begins.
+
+        With `rows`: of slices of a stack, whose projections have so many rows, one for each.
+        """
+        strides = (self.projection_size, self.nu * self.nv)
+        if rows is not None:
+            strides = (self.nu, self.nu * rows)
+        place = (volume * self.volume_size, self.volume_size, projection, *strides)
+        return np.array(place, IMAGES)[()]
+
     def defines(self, dtype: str, images: int) -> tuple[tuple[str, str], ...]:
         """Macros of ``cuda_src/device.cuh``."""
         real, store, _ = STORAGE[dtype]
@@ -234,5 +269,10 @@ def case_of(plan: ParallelPlan | DivergentPlan) -> Case:
         if isinstance(plan, ParallelPlan) and plan.spacing() is None:
             raise ArgumentError("the lengths of the views of a plan belong to no common spacing")
         case = Case(plan if isinstance(plan, DivergentPlan) else plan.as_rays())
+        if isinstance(plan, ParallelPlan) and plan.rows is not None and case.nz == case.nv:
+            first, step = plan.rows
+            if abs(first) + abs(step - 1) * case.nz < 1e-12:
+                shapes = plan.volume_shape[1:], plan.detector_shape[1:]
+                case.slices = Case(ParallelPlan(*shapes, plan.rays, plan.lengths).as_rays())
         _cases[plan] = case
     return case

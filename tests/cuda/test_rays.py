@@ -10,6 +10,7 @@ from cuda_plans import KINDS, NAMED, random_plan
 import opalg as oa
 from opalg import tomo
 from opalg.engines import cpu
+from opalg.engines.launch_tables import IMAGES
 from opalg.engines.launches import Output, Table, launches
 from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError
@@ -86,7 +87,18 @@ def test_plans_of_slices(kind):
     grid = oa.Grid((3, 5, 7)[-geometry.ndim :], spacing=(2.0, 0.8, 1.3)[-geometry.ndim :])
     plan = make_plan(geometry, grid)
     assert isinstance(plan, ParallelPlan)
-    compare(plan, "float64")
+    compare(plan, "float64", batch=2)
+    compare(plan, "float32", batch=2)
+
+
+def test_slices_of_a_stack_are_images_of_a_batch():
+    geometry = tomo.ParallelBeam(angles=7, detector=(11, 9), pitch=(2.0, 1.0))
+    plan = make_plan(geometry, oa.Grid((11, 8, 10), spacing=(2.0, 1.0, 1.3)))
+    for direction in ("project", "backproject"):
+        launch = launches(plan, direction, 2)[-1]
+        assert dict(launch.defines)["OPALG_FLAT"] == "1"
+    for dtype in ("float32", "float64"):
+        compare(plan, dtype, batch=2)
 
 
 def test_lengths_of_no_common_spacing_are_refused():
@@ -100,7 +112,8 @@ def kernels(plan, direction):
 
 
 def test_columns_of_rays_are_gathered_from_together():
-    for name in ("cone, more than a block", "fan, longer than a leap", "curved"):
+    assert "backproject_slices" in kernels(NAMED["fan, longer than a leap"], "backproject")
+    for name in ("cone, more than a block", "curved"):
         assert "backproject_columns" in kernels(NAMED[name], "backproject"), name
     for name in ("source in the volume", "detector in the volume", "arc around another point"):
         assert "backproject_rays" in kernels(NAMED[name], "backproject"), name
@@ -123,6 +136,9 @@ def test_every_image_of_large_scans_is_computed(size, batch):
         for launch in launches(plan, direction, batch):
             images = int(dict(launch.defines).get("OPALG_BATCH", 0))
             if any(isinstance(argument, Output) for argument in launch.arguments):
-                first = int(launch.arguments[-1])
-                done.extend(range(first, first + images * launch.grid[2]))
+                first = launch.arguments[-1]
+                if isinstance(first, Output):
+                    place = next(a for a in launch.arguments if getattr(a, "dtype", None) == IMAGES)
+                    first = place["volume"] // place["volume_stride"]
+                done.extend(range(int(first), int(first) + images * launch.grid[2]))
         assert done == list(range(batch)), direction
