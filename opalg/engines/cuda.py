@@ -198,7 +198,7 @@ def try_out() -> float:
     MissingExtraError, DeviceError
         If something does not work.
     """
-    plan = ParallelPlan((4, 1), (1,), [[0, 0, 1, 0, 0, 1]], [1.0])
+    plan = ParallelPlan((4, 1), (1,), np.array([[0, 0, 1, 0, 0, 1.0]]), np.ones(1))
     driver, result = _pycuda(), np.zeros((1, 1), np.float32)
     with _device(0):
         gpuarray = sys.modules["pycuda.gpuarray"]

@@ -82,9 +82,9 @@ class Device:
         """The error that says what is there, what is needed and what to do."""
         with self:
             free, total = self.driver.mem_get_info()
-        free, total, needed = (f"{n / 2**20:,.0f}" for n in (free, total, needed))
+        have, of, more = (f"{n / 2**20:,.0f}" for n in (free, total, needed))
         return DeviceMemoryError(
-            f"device {self.ordinal} has {free} of {total} MiB free and {needed} more are needed: pass fewer "
+            f"device {self.ordinal} has {have} of {of} MiB free and {more} more are needed: pass fewer "
             'images at once, or NumPy arrays to an XrayTransform(..., device="cuda", memory_limit=...), '
             "which takes them through the device in parts"
         )

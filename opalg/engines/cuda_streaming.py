@@ -19,7 +19,7 @@ import numpy as np
 
 from opalg.engines.cuda_device import Device, Prepared
 from opalg.engines.divergent import DivergentPlan
-from opalg.engines.launches import Input, Output, Scratch, launches
+from opalg.engines.launches import Input, Output, Scratch, Texture, launches
 from opalg.engines.parallel import ParallelPlan
 from opalg.engines.parts import part_of, split
 from opalg.errors import ArgumentError
@@ -112,13 +112,21 @@ def _schedule(
 
 
 def _scratch_bytes(plan: Plan, direction: str, dtype: str, options: dict[str, Any]) -> int:
+    """Memory between operand and result: scratch, and copies for texture units."""
+    needed = launches(plan, direction, 1, dtype, **options)
     scratch = {
         id(argument): -(-argument.bytes // 256) * 256
-        for launch in launches(plan, direction, 1, dtype, **options)
+        for launch in needed
         for argument in launch.arguments
         if isinstance(argument, Scratch)
     }
-    return sum(scratch.values())
+    textures = {
+        id(argument): math.prod(argument.shape) * np.dtype(dtype).itemsize
+        for launch in needed
+        for argument in launch.arguments
+        if isinstance(argument, Texture)
+    }
+    return sum(scratch.values()) + sum(textures.values())
 
 
 def _largest(direction: str, plan: Plan, dtype: str, schedule: Schedule) -> tuple[int, int]:
@@ -128,10 +136,11 @@ def _largest(direction: str, plan: Plan, dtype: str, schedule: Schedule) -> tupl
     source, target = shapes if direction in _FROM_VOLUME else shapes[::-1]
     longest = (schedule.sources[0], schedule.targets[0])
     lengths = [part.stop - part.start for part in longest]
-    return tuple(  # type: ignore[return-value]
+    a, b = (
         max(1, length * math.prod(shape) * item)
         for length, shape in zip(lengths, (source, target), strict=True)
     )
+    return a, b
 
 
 def run_on_devices(
@@ -245,7 +254,7 @@ class _Work:
         self.targets = [
             _Buffer(driver, target, dtype) for _ in range(min(2, len(self.schedule.targets)))
         ]
-        self.sum_part = driver.mem_alloc(target) if several_sources else None
+        self.sum_part: Any = driver.mem_alloc(target) if several_sources else None
         self.scratch: list[Any] = []
         self.scratch_size = 0
         self.source_turn: Iterator[_Buffer] = itertools.cycle(self.sources)

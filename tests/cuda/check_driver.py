@@ -1,5 +1,6 @@
 """What opalg asks of the CUDA driver, call by call. Run by test_on_stand_in.py, whose driver keeps a log."""
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -13,7 +14,9 @@ import torch
 import opalg as oa
 from opalg import tomo
 from opalg.engines import compiler, cuda
-from opalg.errors import DeviceError, DeviceMemoryError
+from opalg.engines.launches import Input, Texture
+from opalg.engines.textures import TextureCopy
+from opalg.errors import DeviceError, DeviceMemoryError, DtypeError
 
 GRID = oa.Grid((9, 11))
 GEOMETRY = tomo.FanBeam(5, 13, 1.0, sod=20.0, sdd=30.0)
@@ -140,6 +143,28 @@ def test_tables_go_with_their_plan(log):
     B(torch.rand(9, 11))
     freed = [line.split()[1] for line in log() if line.startswith("free")]
     assert sorted(freed) == sorted(sizes)
+
+
+@pytest.mark.parametrize("layered", [False, True])
+def test_textures_hold_a_copy_of_their_source(layered):
+    class Seen(ctypes.Structure):  # what a handle of the stand-in points to
+        _fields_ = (("data", ctypes.POINTER(ctypes.c_float)), ("sizes", ctypes.c_int * 4))
+
+    x = np.arange(30, dtype=np.float32)
+    source = OnDevice(x, 0)
+    address = source.__cuda_array_interface__["data"][0]
+    driver, device = cuda._pycuda(), cuda._device(0)
+    with device:
+        copy = TextureCopy(driver, Texture(Input(), (2, 3, 4), layered, offset=5), "float32")
+        for stream in (None, driver.Stream(1)):
+            copy.fill(address, stream)
+            seen = Seen.from_address(copy.handle)
+            assert seen.data[:24] == x[5:29].tolist()
+            assert list(seen.sizes) == [4, 3, 2, int(layered)]
+        with pytest.raises(DtypeError, match="texture units do not interpolate float64"):
+            TextureCopy(driver, Texture(Input(), (2, 3, 4), layered), "float64")
+        del copy
+    source.free()
 
 
 def test_memory_for_tables_can_run_out(monkeypatch):
