@@ -15,15 +15,17 @@ import tifffile
 
 import opalg as oa
 from opalg import solvers, tomo
+from opalg.tomo import preprocessing
 
 
 def main() -> None:
     """Read, correct, find the axis, reconstruct, write."""
     options = parse()
-    counts = tifffile.imread(options.file)
-    air = counts[:, : options.air].mean()
-    transmission = tomo.preprocessing.transmission(counts, flat=air)
-    y = tomo.preprocessing.line_integrals(transmission, minimum=1e-3)
+    raw = tifffile.imread(options.file)
+    counts = preprocessing.remove_zingers(raw)
+    print(f"{np.count_nonzero(counts != raw)} values of {raw.size} stood out and were replaced")
+    transmission = preprocessing.transmission(counts, flat=counts[:, : options.air].mean())
+    y = preprocessing.line_integrals(transmission, minimum=1e-3)
     angles = np.linspace(0, 2 * np.pi, len(y))
 
     axis = options.axis
@@ -35,10 +37,11 @@ def main() -> None:
     A = tomo.XrayTransform(oa.Grid((size, size), y.shape[1] / size), geometry)
     images = {
         "FBP": tomo.FBP(A, window="hann")(y),
+        "FBP, folded": folded(y, angles, axis, A.domain),
         "SIRT": solvers.SIRT(A, minimum=0.0).solve(y, options.iterations, progress=True).x,
     }
     for name, x in images.items():
-        print(f"{name:<5} relative residual {np.linalg.norm(A(x) - y) / np.linalg.norm(y):.4f}")
+        print(f"{name:<11} relative residual {np.linalg.norm(A(x) - y) / np.linalg.norm(y):.4f}")
 
     output = Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -50,6 +53,14 @@ def main() -> None:
     print(f"The picture is {picture}, the images are beside it.")
     if options.show:
         webbrowser.open(picture.resolve().as_uri())
+
+
+def folded(y, angles, axis, grid):
+    """The image from half a turn, which has the mean of each ray there and back."""
+    half = preprocessing.half_turn(y, angles, axis)
+    columns = half.projections.shape[1]
+    geometry = tomo.ParallelBeam(half.angles, detector=columns).with_axis_at(half.axis)
+    return tomo.FBP(tomo.XrayTransform(grid, geometry), window="hann")(half.projections)
 
 
 def parse() -> argparse.Namespace:

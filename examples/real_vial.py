@@ -16,12 +16,13 @@ import tifffile
 
 import opalg as oa
 from opalg import solvers, tomo
+from opalg.tomo import preprocessing
 
 
 def main() -> None:
     """Read, find the axis, reconstruct, write."""
     options = parse()
-    y, angles = read(Path(options.folder), options.views)
+    y, angles = read(Path(options.folder), options.views, options.rings)
     axis = options.axis
     if axis is None:
         axis = tomo.find_rotation_axis(y, angles)
@@ -49,7 +50,7 @@ def main() -> None:
         webbrowser.open(picture.resolve().as_uri())
 
 
-def read(folder: Path, views: slice):
+def read(folder: Path, views: slice, rings: int):
     """Line integrals (view, v, u), v upwards, and angles in radians."""
     if not (folder / "tiffs").is_dir():
         raise SystemExit(f"{folder} has no folder tiffs/ with projections")
@@ -58,10 +59,12 @@ def read(folder: Path, views: slice):
     angles = np.deg2rad(np.loadtxt(folder / "angles.txt")[views])
     if len(angles) != len(data):
         raise SystemExit(f"{len(data)} images but {len(angles)} angles: choose with --views 10:101")
-    # A dead pixel is no brighter in the flat field; at its place the transmission is clipped below.
-    flat = np.maximum(flat, dark + 1)
-    transmission = tomo.preprocessing.transmission(data, flat, dark)
-    y = tomo.preprocessing.line_integrals(transmission, minimum=1e-3)
+    bad = preprocessing.bad_pixels(flat, dark)
+    data, flat, dark = (preprocessing.mend_pixels(image, bad) for image in (data, flat, dark))
+    print(f"{np.count_nonzero(bad)} bad pixels of {bad.size} are bridged")
+    y = preprocessing.line_integrals(preprocessing.transmission(data, flat, dark), minimum=1e-3)
+    if rings:
+        y = preprocessing.remove_rings(y, rings)
     # Row 0 of a camera image is on top, row 0 of a detector is lowest.
     return np.ascontiguousarray(y[:, ::-1]), angles
 
@@ -86,6 +89,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", help="folder with tiffs/, flat and dark images and angles.txt")
     parser.add_argument("--views", type=a_slice, default=slice(None), help="lines of angles.txt")
     parser.add_argument("--axis", type=float, help="column of the rotation axis; found without it")
+    parser.add_argument("--rings", type=int, default=0, help="remove rings, with this filter width")
     parser.add_argument("--iterations", type=int, default=60, help="iterations of SIRT")
     parser.add_argument("--cgls", type=int, default=12, help="iterations of CGLS")
     parser.add_argument("--output", default="vial", help="folder for the picture and the volumes")

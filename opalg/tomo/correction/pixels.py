@@ -113,7 +113,8 @@ def mend_pixels(projections: Array, bad: Array) -> Array:
         )
     rows = mask.reshape(-1, mask.shape[-1])
     lines = values.reshape(-1, *rows.shape)
-    for row, holes in enumerate(rows):
+    for row in range(len(rows)):
+        holes = rows[row]
         if holes.any() and not holes.all():
             lines[:, row] = _bridged(lines[:, row], holes)
     empty = rows.all(axis=1)
