@@ -91,7 +91,7 @@ template <class V, class Window> OPALG_INLINE V sample(const Window& row, IndexO
 // at t = (i - origin - slope j) / step and the rays u with |u - t| < 1 / step have weight tent(step (u - t)).
 //
 // Taps = 2, step >= 1: rays floor(t) and floor(t) + 1.
-// Taps > 2, step >= 2 / Taps: Taps rays starting with the first one above the lower edge t - 1 / step.
+// Taps > 2, step >= 2 / Taps: Taps rays starting with the first one above the lower edge t - 1 / step. Taps = 3: step <= 1.
 //
 // gather_start is t (Taps = 2) or the lower edge (Taps > 2); split into integer and fraction, the rays start at
 // integer + first_tap and gather_weights turns the fraction into their weights.
@@ -107,6 +107,11 @@ template <int Taps, class V> OPALG_INLINE void gather_weights(V fraction, RealOf
     if constexpr (Taps == 2) {
         weight[0] = larger<V>(Real(1) - step * fraction, zero);
         weight[1] = larger<V>((Real(1) - step) + step * fraction, zero);
+    } else if constexpr (Taps == 3) {  // the same as below, where it is known that the first ray comes before the middle
+        const V above = step - step * fraction, next = above + step;
+        weight[0] = above;
+        weight[1] = smaller<V>(next, Real(2) - next);
+        weight[2] = larger<V>((Real(2) - 2 * step) - above, zero);
     } else {
         V above = step - step * fraction;  // from the lower edge of the tent up to the ray, in pixels
         for (int k = 0; k < Taps; ++k) {

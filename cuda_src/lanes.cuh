@@ -66,12 +66,16 @@ template <class V, class S> OPALG_INLINE void store(S* p, V v) { __builtin_memcp
 template <class V> OPALG_INLINE V larger(V a, V b) {
 #if defined(__AVX512F__) && !defined(__CUDACC__)
     if constexpr (Lanes<V>::count == 16) return (V)_mm512_maskz_max_ps(__mmask16(-1), (__m512)a, (__m512)b);
+    if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 8)
+        return (V)_mm512_maskz_max_pd(__mmask8(-1), (__m512d)a, (__m512d)b);
 #endif
     return a > b ? a : b;
 }
 template <class V> OPALG_INLINE V smaller(V a, V b) {
 #if defined(__AVX512F__) && !defined(__CUDACC__)
     if constexpr (Lanes<V>::count == 16) return (V)_mm512_maskz_min_ps(__mmask16(-1), (__m512)a, (__m512)b);
+    if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 8)
+        return (V)_mm512_maskz_min_pd(__mmask8(-1), (__m512d)a, (__m512d)b);
 #endif
     return a < b ? a : b;
 }
@@ -91,6 +95,14 @@ template <class V> OPALG_INLINE V rounded_down(V a) {
 #endif
     } else {
         for (int l = 0; l < Lanes<V>::count; ++l) a[l] = __builtin_floor(a[l]);
+        return a;
+    }
+}
+template <class V> OPALG_INLINE V root(V a) {
+    if constexpr (Lanes<V>::count == 1) {
+        return V(__builtin_sqrt(a));
+    } else {
+        for (int l = 0; l < Lanes<V>::count; ++l) a[l] = RealOf<V>(__builtin_sqrt(a[l]));
         return a;
     }
 }

@@ -182,7 +182,14 @@ template <class V> OPALG_INLINE void split_up(V x, IndexOf<V>& whole, V& fractio
         fraction = x - V(whole);
     } else {
         whole = __builtin_convertvector(x, IndexOf<V>);
-        fraction = x - __builtin_convertvector(whole, V);
+#if defined(__AVX512DQ__) && !defined(__CUDACC__)
+        // One instruction for what is left after rounding down.
+        constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+        if constexpr (Lanes<V>::count == 16) fraction = (V)_mm512_maskz_reduce_ps(__mmask16(-1), (__m512)x, down);
+        else if constexpr (sizeof(V) == 64) fraction = (V)_mm512_maskz_reduce_pd(__mmask8(-1), (__m512d)x, down);
+        else
+#endif
+            fraction = x - __builtin_convertvector(whole, V);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "kernels.h"
 #include "lines.h"
 #include "packing.h"
+#include "transposing.h"
 
 namespace opalg {
 
@@ -16,33 +17,23 @@ void backproject_lines(const RayProblem& problem, const PixelTable& pixels, cons
     const std::int64_t rows = problem.rows, detectors = problem.detectors, nz = problem.size[2];
 
     // values[view, u, v] times lengths, with margins along v.
-    constexpr std::int64_t together = 16;
-    const std::int64_t stride = rows + 2 * kMargin, chunks = divide_up(rows, together);
+    const std::int64_t stride = round_up(rows + 2 * kMargin, 64 / std::int64_t(sizeof(T)));
     Buffer<T> values(std::size_t(std::int64_t(views.size()) * detectors * stride));
-    std::vector<Buffer<T>> scratch(std::size_t(team.size()));
-    reserve_each(scratch, std::size_t(together * detectors));
-    team.run(std::int64_t(views.size()), [&](std::int64_t item, int thread) {
+    team.run(std::int64_t(views.size()), [&](std::int64_t item, int) {
         const ColumnView& view = views[std::size_t(item)];
-        const Buffer<T>& scaled = scratch[std::size_t(thread)];
-        T* target = values.data() + item * detectors * stride;
-        for (std::int64_t u = 0; u < detectors; ++u) {
-            std::fill(target + u * stride, target + u * stride + kMargin, T(0));
-            std::fill(target + u * stride + kMargin + rows, target + (u + 1) * stride, T(0));
-        }
-        for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-            const std::int64_t first = chunk * together, count = std::min(together, rows - first);
-            for (std::int64_t v = 0; v < count; ++v) {
-                const std::int64_t row = view.row(first + v);
-                kernels.scale_row({pixels.row(view.view(), row), {problem.spacing[0], problem.spacing[1], problem.spacing[2]},
-                                   projections + problem.row_offset(view.view(), row), 1, scaled.data() + v * detectors,
-                                   detectors, 0});
-            }
-            for (std::int64_t u = 0; u < detectors; ++u)
-                for (std::int64_t v = 0; v < count; ++v)
-                    target[u * stride + kMargin + first + v] = scaled.data()[v * detectors + u];
+        T* first = values.data() + item * detectors * stride + kMargin;
+        rows_to_columns(
+            kernels,
+            [&](std::int64_t v) { return projections + problem.row_offset(view.view(), view.row(v)); }, rows, detectors,
+            first, stride);
+        for (std::int64_t u = 0; u < detectors; ++u, first += stride) {
+            view.scale(u, kernels, first);
+            std::fill(first - kMargin, first, T(0));
+            std::fill(first + rows, first + stride - kMargin, T(0));
         }
     });
 
+    std::vector<Buffer<T>> scratch(std::size_t(team.size()));
     const std::int64_t line = round_up(nz, kernels.lanes);
     for (const bool along_x : {false, true}) {
         std::vector<std::int64_t> along;
@@ -51,45 +42,40 @@ void backproject_lines(const RayProblem& problem, const PixelTable& pixels, cons
         if (along.empty()) continue;
         const int a = along_x ? 0 : 1, c = 1 - a;
         const std::int64_t count = problem.size[a], across = problem.size[c], plane = (across + 2) * line;
-        constexpr std::int64_t slab = 8;
+        // As many planes as positions are formed at a time; they should stay in the second-level cache.
+        constexpr std::int64_t cache = 1 << 20;
+        const std::int64_t fit = cache / (plane * std::int64_t(sizeof(T)));
+        const std::int64_t slab = std::min<std::int64_t>(8, std::max<std::int64_t>(1, fit));
         reserve_each(scratch, std::size_t(slab * plane));
 
         team.run(divide_up(count, slab), [&](std::int64_t item, int thread) {
             const std::int64_t first = item * slab, depth = std::min(slab, count - first);
-            T* lines = scratch[std::size_t(thread)].data();
-            std::fill(lines, lines + depth * plane, T(0));
+            const Buffer<T>& memory = scratch[std::size_t(thread)];
+            T* lines = memory.data() + line;
+            std::fill(memory.data(), memory.data() + depth * plane, T(0));
             for (const std::int64_t k : along) {
                 if (team.stopped(thread)) return;
                 const T* columns = values.data() + k * detectors * stride + kMargin;
                 for (std::int64_t u = 0; u < detectors; ++u) {
                     const Column column = views[std::size_t(k)].column(u);
                     if (column.along_x != along_x) continue;
-                    for (std::int64_t p = 0; p < depth; ++p) {
-                        const double j = double(first + p), place = column.across + column.across_slope * j;
-                        if (!(place > -1 && place < double(across)) || !column.counts(first + p)) continue;
-                        const double below = std::floor(place);
-                        kernels.gather_line({lines + p * plane + (std::int64_t(below) + 1) * line, std::ptrdiff_t(line),
-                                             T(place - below), nz, columns + u * stride, rows,
-                                             column.start + column.start_slope * j, column.step + column.step_slope * j});
-                    }
+                    const PlaneRange range = planes_of(column, count, across);
+                    const std::int64_t begin = std::max(first, range.first), end = std::min(first + depth, range.last);
+                    if (begin < end)
+                        kernels.gather_column({column, lines - first * plane, std::ptrdiff_t(plane), std::ptrdiff_t(line),
+                                               across, nz, begin, end, columns + u * stride, rows});
                 }
             }
-            for (std::int64_t begin = 0; begin < nz; begin += together) {
-                const std::int64_t end = std::min(nz, begin + together);
-                if (along_x) {
-                    for (std::int64_t y = 0; y < across; ++y)
-                        for (std::int64_t z = begin; z < end; ++z)
-                            for (std::int64_t p = 0; p < depth; ++p)
-                                volume[z * problem.stride(2) + y * problem.stride(1) + first + p] +=
-                                    lines[p * plane + (y + 1) * line + z];
-                } else {
-                    for (std::int64_t p = 0; p < depth; ++p)
-                        for (std::int64_t z = begin; z < end; ++z)
-                            for (std::int64_t x = 0; x < across; ++x)
-                                volume[z * problem.stride(2) + (first + p) * problem.stride(1) + x] +=
-                                    lines[p * plane + (x + 1) * line + z];
-                }
+            for (std::int64_t p = 0; p < depth; ++p) {
+                if (along_x) continue;
+                add_columns_to_rows(kernels, lines + p * plane, line, nz, across, [&](std::int64_t z) {
+                    return volume + z * problem.stride(2) + (first + p) * problem.stride(1);
+                });
             }
+            for (std::int64_t y = 0; along_x && y < across; ++y)
+                add_columns_to_rows(kernels, lines + y * line, plane, nz, depth, [&](std::int64_t z) {
+                    return volume + z * problem.stride(2) + y * problem.stride(1) + first;
+                });
         });
     }
 }

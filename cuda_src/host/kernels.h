@@ -94,7 +94,10 @@ template <class T> struct Kernels {
     void (*scatter_rays)(const ScatterRays<T>&);
     void (*scale_row)(const ScaleRow<T>&);
     void (*sample_lines)(const SampleLines<T>&);
-    void (*gather_line)(const GatherLine<T>&);
+    void (*sample_column)(const SampleColumn<T>&);
+    void (*sample_shadow_line)(const SampleShadowLine<T>&);
+    void (*gather_column)(const GatherColumn<T>&);
+    void (*scale_column)(const ScaleColumn<T>&);
     void (*sample_shadows)(const SampleShadows<T>&);
     void (*sum_differences)(SumDifferences<T>&);
     void (*shrink_field)(ShrinkField<T>&);

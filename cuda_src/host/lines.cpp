@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "line_jobs.h"
+#include "kernels.h"
 
 namespace opalg {
 
@@ -36,6 +36,19 @@ Column ColumnView::column(std::int64_t u) const {
     return c;
 }
 
+template <class T> void ColumnView::scale(std::int64_t u, const Kernels<T>& kernels, T* rays) const {
+    double direction[3];
+    for (int k = 0; k < 3; ++k)
+        direction[k] = problem_.parallel ? source_[k] : pixels_.pixel(view_, k)[u] - source_[k];
+    const double x = direction[0] * problem_.spacing[0], y = direction[1] * problem_.spacing[1];
+    const double most = std::max(std::abs(direction[0]), std::abs(direction[1]));
+    kernels.scale_column({x * x + y * y, direction[2] + (problem_.parallel ? 0.0 : first_z_),
+                          problem_.parallel ? 0.0 : step_z_, problem_.spacing[2], most > 0 ? 1 / most : 0.0, rays,
+                          problem_.rows});
+}
+template void ColumnView::scale(std::int64_t, const Kernels<float>&, float*) const;
+template void ColumnView::scale(std::int64_t, const Kernels<double>&, double*) const;
+
 bool ColumnView::suitable() const {
     // Lines of few voxels or rows leave most lanes empty.
     if (problem_.model != Model::joseph || problem_.flat || problem_.rows < 4 || problem_.size[2] < 4) return false;
@@ -58,6 +71,18 @@ bool ColumnView::suitable() const {
         }
     }
     return true;
+}
+
+PlaneRange planes_of(const Column& column, std::int64_t planes, std::int64_t lines) {
+    double first = std::max(0.0, column.first), last = std::min(double(planes - 1), column.last);
+    if (column.across_slope != 0) {
+        const double one = (-1 - column.across) / column.across_slope;
+        const double other = (double(lines) - column.across) / column.across_slope;
+        first = std::max(first, std::min(one, other) - 1);  // with room for rounding
+        last = std::min(last, std::max(one, other) + 1);
+    }
+    if (!(first <= last)) return {0, 0};
+    return {std::int64_t(first), std::int64_t(last) + 1};
 }
 
 }  // namespace opalg

@@ -2,20 +2,12 @@
 // column share a plane that contains z, and meet the same two lines of voxels in every plane of their dominant axis.
 #pragma once
 
+#include "line_jobs.h"
 #include "ray_problem.h"
 
 namespace opalg {
 
-// Where the rays of a column are in plane j of its dominant axis. Row v of the formulas rises with z.
-struct Column {
-    bool along_x;                  // else along y
-    double across, across_slope;   // y, or x:  across + across_slope j
-    double start, start_slope;     // z of row 0: start + start_slope j
-    double step, step_slope;       // from row to row: step + step_slope j
-    double first, last;            // planes that count lie between
-
-    bool counts(std::int64_t plane) const { return double(plane) >= first && double(plane) <= last; }
-};
+template <class T> struct Kernels;
 
 class ColumnView {
 public:
@@ -23,6 +15,8 @@ public:
 
     std::int64_t view() const { return view_; }
     Column column(std::int64_t u) const;
+    // Multiplies the rays of a column, row v of the formulas at rays[v], with their lengths between planes.
+    template <class T> void scale(std::int64_t u, const Kernels<T>& kernels, T* rays) const;
     // Detector row that is row v of the formulas.
     std::int64_t row(std::int64_t v) const { return reversed_ ? problem_.rows - 1 - v : v; }
     // Whether the kernels for lines can do it: rows along z, no ray mainly along z, rows neither too close nor too far.
@@ -36,7 +30,11 @@ private:
     double source_[3], first_z_, step_z_;  // first_z_: added to the z of the pixel in row 0
 };
 
-template <class T> struct Kernels;
+// Planes in which a column may meet a line, as first and last + 1; never too few.
+struct PlaneRange {
+    std::int64_t first, last;
+};
+PlaneRange planes_of(const Column& column, std::int64_t planes, std::int64_t lines);
 
 // One volume -> its projections in some views, and the exact transpose; as project_rays and backproject_rays.
 template <class T>

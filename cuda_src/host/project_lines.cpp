@@ -6,42 +6,43 @@
 #include "kernels.h"
 #include "lines.h"
 #include "packing.h"
+#include "transposing.h"
 
 namespace opalg {
 
 namespace {
 
-// A copy of the volume as lines along z, [a, c, z], with a line of zeros on either side of c and margins along z.
-template <class T> struct LinePlanes {
-    T* origin;  // voxel z = 0 of line c = 0 in plane 0
-    std::int64_t plane_stride, line_stride;
-
-    LinePlanes(const RayProblem& problem, bool along_x, const T* volume, Buffer<T>& memory, Team& team) {
-        const int a = along_x ? 0 : 1, c = 1 - a;
-        const std::int64_t na = problem.size[a], nc = problem.size[c], nz = problem.size[2];
-        const std::int64_t sa = problem.stride(a), sc = problem.stride(c), sz = problem.stride(2);
-        line_stride = nz + 2 * kMargin;
-        plane_stride = line_stride * (nc + 2);
-        memory.reserve(std::size_t(std::max<std::int64_t>(1, na * plane_stride)));
-        origin = memory.data() + line_stride + kMargin;
-        constexpr std::int64_t together = 16;  // numbers that share a cache line
-        team.run(divide_up(na, together), [&](std::int64_t item, int) {
-            const std::int64_t first = item * together, last = std::min(na, first + together);
-            std::fill(memory.data() + first * plane_stride, memory.data() + last * plane_stride, T(0));
-            if (along_x) {
-                for (std::int64_t y = 0; y < nc; ++y)
-                    for (std::int64_t z = 0; z < nz; ++z)
-                        for (std::int64_t x = first; x < last; ++x)
-                            origin[x * plane_stride + y * line_stride + z] = volume[z * sz + y * sc + x * sa];
-                return;
+// A copy of the volume as lines along z, [y, x, z], with lines of zeros and margins of zeros around: both dominant axes
+// find the lines of their planes in it.
+template <class T> class VoxelLines {
+public:
+    VoxelLines(const RayProblem& problem, const Kernels<T>& kernels, const T* volume, Team& team)
+        : line_(round_up(problem.size[2] + 2 * kMargin, 64 / std::int64_t(sizeof(T)))),
+          row_(line_ * (problem.size[0] + 2)), memory_(std::size_t(row_ * (problem.size[1] + 2) + kLineSlack)) {
+        const std::int64_t nx = problem.size[0], ny = problem.size[1], nz = problem.size[2];
+        team.run(ny + 2, [&](std::int64_t item, int) {
+            T* row = memory_.data() + item * row_;
+            const std::int64_t y = item - 1;
+            std::fill(row, row + line_, T(0));
+            std::fill(row + row_ - line_, row + row_, T(0));
+            if (y < 0 || y == ny) return std::fill(row, row + row_, T(0));
+            T* first = row + line_ + kMargin;
+            rows_to_columns(
+                kernels, [&](std::int64_t z) { return volume + z * problem.stride(2) + y * problem.stride(1); }, nz, nx,
+                first, line_);
+            for (std::int64_t x = 0; x < nx; ++x) {
+                std::fill(first + x * line_ - kMargin, first + x * line_, T(0));
+                std::fill(first + x * line_ + nz, first + (x + 1) * line_ - kMargin, T(0));
             }
-            for (std::int64_t y = first; y < last; ++y)
-                for (std::int64_t begin = 0; begin < nc; begin += together)
-                    for (std::int64_t z = 0; z < nz; ++z)
-                        for (std::int64_t x = begin; x < std::min(nc, begin + together); ++x)
-                            origin[y * plane_stride + x * line_stride + z] = volume[z * sz + y * sa + x * sc];
         });
     }
+
+    const T* origin() const { return memory_.data() + row_ + line_ + kMargin; }
+    std::int64_t stride(int axis) const { return axis == 0 ? line_ : row_; }
+
+private:
+    std::int64_t line_, row_;
+    Buffer<T> memory_;
 };
 
 }  // namespace
@@ -49,66 +50,61 @@ template <class T> struct LinePlanes {
 template <class T>
 void project_lines(const RayProblem& problem, const PixelTable& pixels, const std::vector<ColumnView>& views,
                    const Kernels<T>& kernels, const T* volume, T* projections, Team& team) {
-    constexpr std::int64_t columns = 32;  // of one item: what they read overlaps
-    const std::int64_t padded = round_up(problem.rows, kernels.lanes), chunks = divide_up(problem.detectors, columns);
-    std::vector<Buffer<T>> scratch;
-    for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(columns * (padded + 1)));
+    if (views.empty()) return;
     team.run(std::int64_t(views.size()), [&](std::int64_t item, int) {
         T* first = projections + problem.row_offset(views[std::size_t(item)].view(), 0);
         std::fill(first, first + problem.rows * problem.detectors, T(0));
     });
-    const T ones = 1;
-    Buffer<T> memory;
+    const VoxelLines<T> voxels(problem, kernels, volume, team);
+    // An item is some columns of a few views, which read about the same lines of a band one after the other. Its sums, like
+    // these lines, should stay in the second-level cache.
+    constexpr std::int64_t most_columns = 64, most_views = 8, cache = 384 << 10;
+    const std::int64_t padded = round_up(problem.rows, kernels.lanes), bytes = padded * std::int64_t(sizeof(T));
+    const std::int64_t together = std::clamp<std::int64_t>(cache / bytes, 1, std::min(most_columns, problem.detectors));
+    const std::int64_t chunks = divide_up(problem.detectors, together);
+    std::vector<Buffer<T>> scratch(std::size_t(team.size()));
     for (const bool along_x : {false, true}) {
         std::vector<const ColumnView*> along;
         for (const ColumnView& view : views)
             if (runs_along(problem, pixels, view.view(), along_x ? 0 : 1)) along.push_back(&view);
-        if (along.empty()) continue;
-        const LinePlanes<T> planes(problem, along_x, volume, memory, team);
-        const std::int64_t count = problem.size[along_x ? 0 : 1], across = problem.size[along_x ? 1 : 0];
+        const int a = along_x ? 0 : 1, c = 1 - a;
+        const std::int64_t total = std::int64_t(along.size());
+        const std::int64_t fair = divide_up(total * chunks, 4 * team.size());  // views of an item that leave enough items
+        const std::int64_t group = std::clamp<std::int64_t>(std::min(fair, cache / (bytes * together)), 1, most_views);
+        reserve_each(scratch, std::size_t(group * together * padded));
 
-        team.run(std::int64_t(along.size()) * chunks, [&](std::int64_t item, int thread) {
-            const ColumnView& view = *along[std::size_t(item / chunks)];
-            const std::int64_t first = item % chunks * columns, last = std::min(problem.detectors, first + columns);
+        team.run(divide_up(total, group) * chunks, [&](std::int64_t item, int thread) {
+            const std::int64_t first = item % chunks * together, last = std::min(problem.detectors, first + together);
+            const std::int64_t begin = item / chunks * group, count = std::min(group, total - begin) * together;
+            std::vector<Column> columns(std::size_t(count), Column{});
+            std::vector<PlaneRange> ranges(std::size_t(count), PlaneRange{0, 0});
             T* sums = scratch[std::size_t(thread)].data();
-            std::fill(sums, sums + columns * padded, T(0));
-            const T* line[kLineJobs];
-            T weight[kLineJobs], scale[kLineJobs], rate[kLineJobs];
-            double start[kLineJobs] = {}, step[kLineJobs] = {};
-            std::fill(scale, scale + kLineJobs, ones);
-            Column lines[columns];
-            for (std::int64_t u = first; u < last; ++u) lines[u - first] = view.column(u);
-            for (std::int64_t band = 0; band < count; band += kLinesAtOnce) {
+            std::fill(sums, sums + count * padded, T(0));
+            for (std::int64_t k = 0; k < count; ++k) {
+                const std::int64_t u = first + k % together;
+                if (u >= last) continue;
+                Column& column = columns[std::size_t(k)] = along[std::size_t(begin + k / together)]->column(u);
+                if (column.along_x == along_x)
+                    ranges[std::size_t(k)] = planes_of(column, problem.size[a], problem.size[c]);
+            }
+            for (std::int64_t band = 0; band < problem.size[a]; band += kLineJobs) {
                 if (team.stopped(thread)) return;
-                const std::int64_t end = std::min<std::int64_t>(count, band + kLinesAtOnce);
-                for (std::int64_t u = first; u < last; ++u) {
-                    const Column& column = lines[u - first];
-                    if (column.along_x != along_x) continue;
-                    int jobs = 0;
-                    for (std::int64_t j = band; j < end; ++j) {
-                        const double place = column.across + column.across_slope * double(j);
-                        if (!(place > -1 && place < double(across)) || !column.counts(j)) continue;
-                        const double below = std::floor(place);
-                        line[jobs] = planes.origin + j * planes.plane_stride + std::int64_t(below) * planes.line_stride;
-                        weight[jobs] = T(place - below);
-                        start[jobs] = column.start + column.start_slope * double(j);
-                        step[jobs] = column.step + column.step_slope * double(j);
-                        rate[jobs] = T(step[jobs]);
-                        ++jobs;
-                    }
-                    kernels.sample_lines({sums + (u - first) * padded, problem.rows, jobs, line,
-                                          std::ptrdiff_t(planes.line_stride), weight, scale, start, step, rate,
-                                          problem.size[2]});
+                for (std::int64_t k = 0; k < count; ++k) {
+                    const std::int64_t from = std::max(band, ranges[std::size_t(k)].first);
+                    const std::int64_t to = std::min(band + kLineJobs, ranges[std::size_t(k)].last);
+                    if (from < to)
+                        kernels.sample_column({columns[std::size_t(k)], sums + k * padded, problem.rows, voxels.origin(),
+                                               std::ptrdiff_t(voxels.stride(a)), std::ptrdiff_t(voxels.stride(c)),
+                                               problem.size[c], problem.size[2], from, to});
                 }
             }
-            T* scaled = sums + columns * padded;
-            for (std::int64_t v = 0; v < problem.rows; ++v) {
-                RayRow rays = pixels.row(view.view(), view.row(v));
-                for (const double*& pixel : rays.pixel) pixel += first;
-                kernels.scale_row({rays, {problem.spacing[0], problem.spacing[1], problem.spacing[2]}, sums + v,
-                                   std::ptrdiff_t(padded), scaled, last - first, 0});
-                T* target = projections + problem.row_offset(view.view(), view.row(v)) + first;
-                for (std::int64_t u = 0; u < last - first; ++u) target[u] += scaled[u];
+            for (std::int64_t k = 0; k < count; k += together) {
+                const ColumnView& view = *along[std::size_t(begin + k / together)];
+                T* target = sums + k * padded;
+                for (std::int64_t u = first; u < last; ++u) view.scale(u, kernels, target + (u - first) * padded);
+                add_columns_to_rows(kernels, target, padded, problem.rows, last - first, [&](std::int64_t v) {
+                    return projections + problem.row_offset(view.view(), view.row(v)) + first;
+                });
             }
         });
     }
