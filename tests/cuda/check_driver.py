@@ -148,7 +148,7 @@ def test_tables_go_with_their_plan(log):
 @pytest.mark.parametrize("layered", [False, True])
 def test_textures_hold_a_copy_of_their_source(layered):
     class Seen(ctypes.Structure):  # what a handle of the stand-in points to
-        _fields_ = (("data", ctypes.POINTER(ctypes.c_float)), ("sizes", ctypes.c_int * 4))
+        _fields_ = (("data", ctypes.POINTER(ctypes.c_float)), ("sizes", ctypes.c_int64 * 4))
 
     x = np.arange(30, dtype=np.float32)
     source = OnDevice(x, 0)

@@ -369,7 +369,7 @@ struct CUarray_st {
 };
 struct texture {
     const float* data;
-    int width, height, depth, layered;
+    int64_t width, height, depth, layered;
     // Border or clamp, linear or nearest: the host header implements what opalg uses, border and linear.
 };
 API CUresult cuArray3DCreate(CUarray* array, const CUDA_ARRAY3D_DESCRIPTOR* d) {
@@ -430,10 +430,10 @@ API CUresult cuTexObjectCreate(CUtexObject* handle, const CUDA_RESOURCE_DESC* re
     if (texture->filterMode != CU_TR_FILTER_MODE_LINEAR || texture->flags) return CUDA_ERROR_INVALID_VALUE;
     const CUarray array = resource->res.array.hArray;
     struct texture* made = malloc(sizeof *made);
-    *made = (struct texture){(float*)array->data, (int)array->width, (int)array->height, (int)array->depth,
+    *made = (struct texture){(float*)array->data, array->width, array->height, array->depth,
                              (array->flags & CUDA_ARRAY3D_LAYERED) != 0};
     *handle = (CUtexObject)(uintptr_t)made;
-    note("texture of %d x %d x %d", made->width, made->height, made->depth);
+    note("texture of %zu x %zu x %zu", array->width, array->height, array->depth);
     return CUDA_SUCCESS;
 }
 API CUresult cuTexObjectDestroy(CUtexObject handle) { return free((void*)(uintptr_t)handle), CUDA_SUCCESS; }
