@@ -8,14 +8,14 @@ import gc
 import os
 import threading
 from contextlib import nullcontext
-from inspect import signature
 
 import numpy as np
 import pytest
 
 import opalg as oa
 from opalg import solvers, tomo
-from opalg.engines import compiler, cpu, cuda, launches
+from opalg.engines import compiler, cpu, cuda
+from opalg.engines.launches import launches
 from opalg.errors import (
     ArgumentError,
     DeviceError,
@@ -58,23 +58,8 @@ def cases(*names):
     )
 
 
-KERNELS = set(launches._DIRECTIONS)
-
-
-def needs(*directions):
-    return pytest.mark.skipif(not KERNELS.issuperset(directions), reason="there is no kernel yet")
-
-
-needs_texture = pytest.mark.skipif(
-    "interpolation" not in signature(launches.launches).parameters,
-    reason="there is no kernel yet",
-)
-
-
 def directions(*wanted):
-    return pytest.mark.parametrize(
-        "direction", [pytest.param(name, marks=needs(name)) for name in wanted]
-    )
+    return pytest.mark.parametrize("direction", wanted)
 
 
 PRECISION = {"float32": 1e-5, "float64": 1e-12}
@@ -145,14 +130,12 @@ def test_siddon_agrees_with_the_cpu(case, direction):
     assert difference(*both(direction, plan_of(case, "siddon"), (), "float64")) < 1e-10
 
 
-@needs("backproject_voxels")
 @cases("fan", "cone", "curved cone")
 def test_weighted_by_magnification_agrees_with_the_cpu(case):
     options = {"weight": "magnification"}
     assert difference(*both("backproject_voxels", plan_of(case), (2,), **options)) < 1e-5
 
 
-@needs("backproject")
 @cases()
 def test_adjoint(case):
     for dtype, precision in PRECISION.items():
@@ -163,7 +146,6 @@ def test_adjoint(case):
         assert error < precision * float(Ax.norm() * y.norm())
 
 
-@needs("backproject_voxels", "project_voxels")
 @cases("parallel 2D", "cone", "curved fan")
 def test_voxel_driven_back_projection_has_its_transpose(case):
     A = transform(case, "float64")
@@ -173,7 +155,6 @@ def test_voxel_driven_back_projection_has_its_transpose(case):
     assert float((B(y) * x).sum()) == pytest.approx(float((y * B.H(x)).sum()), rel=1e-10)
 
 
-@needs("backproject", "backproject_voxels")
 @cases("parallel 2D", "fan", "cone")
 def test_reconstructs(case):
     A = transform(case)
@@ -202,9 +183,6 @@ def test_half_precision_is_rounded_once(direction, dtype, precision):
     assert difference(on_host(result), expected) < precision / 2
 
 
-@pytest.mark.skipif(
-    "interpolation" not in signature(launches.launches).parameters, reason="there is no kernel yet"
-)
 @cases()
 def test_texture_units_round_weights(case):
     """They keep 8 bits of the position between two voxels: weights are off by up to 1/512."""
@@ -218,9 +196,6 @@ def test_texture_units_round_weights(case):
 
 
 # --------------------------------------------------------------------------- what follows the input
-@pytest.mark.skipif(
-    "interpolation" not in signature(launches.launches).parameters, reason="there is no kernel yet"
-)
 def test_the_lines_that_users_write():
     grid = oa.Grid((512, 512), spacing=0.5) if not ON_STAND_IN else oa.Grid((52, 52), spacing=0.5)
     n = grid.shape[0]
@@ -256,14 +231,12 @@ def test_layouts_that_are_not_contiguous_are_read_right():
     assert torch.equal(wide, A(x[0]))
 
 
-@needs("backproject")
 def test_bits_are_those_of_the_first_call():
     A = transform("cone")
     y = on_device(A.range.random(0))
     assert torch.equal(A.H(y), A.H(y))
 
 
-@needs("backproject")
 def test_gradients_of_first_and_second_order():
     A = tomo.XrayTransform(oa.Grid((5, 6), dtype="float64"), tomo.FanBeam(4, 9, 1.0, 20.0, 30.0))
     x = torch.rand(2, 5, 6, dtype=torch.float64, device="cuda", requires_grad=True)
@@ -273,7 +246,6 @@ def test_gradients_of_first_and_second_order():
     assert torch.allclose(x.grad, 2 * A.H(A(x.detach())))
 
 
-@needs("backproject_voxels", "project_voxels")
 def test_gradients_through_reconstructions():
     A = tomo.XrayTransform(oa.Grid((5, 5), dtype="float64"), tomo.FanBeam(9, 9, 1.0, 20.0, 30.0))
     y = torch.rand(A.range.shape, dtype=torch.float64, device="cuda", requires_grad=True)
@@ -297,7 +269,6 @@ def test_threads_use_one_operator():
     assert results == [True] * 80
 
 
-@needs("backproject")
 def test_work_is_ordered_on_the_callers_stream():
     """What stands on the stream before a call is done before it, and what comes after waits for it."""
     A = transform("cone")
@@ -321,7 +292,6 @@ def test_work_is_ordered_on_the_callers_stream():
         assert torch.equal(z, expected)
 
 
-@needs("backproject")
 def test_calls_are_captured_into_graphs():
     A = transform("cone")
     x = on_device(A.domain.random(0))
@@ -356,7 +326,6 @@ def test_the_first_call_cannot_be_captured():
 
 
 # ---------------------------------------------------------------------------------- other libraries
-@needs("backproject", "backproject_voxels")
 def test_cupy_arrays():
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     A = transform("cone")
@@ -524,8 +493,8 @@ def test_nvrtc_compiles_what_nvcc_compiles(monkeypatch, tmp_path):
         pytest.skip("NVRTC is not installed")
     seen = set()
     for case in CASES:
-        for direction in launches._DIRECTIONS:
-            for launch in launches.launches(plan_of(case), direction, 1):
+        for direction in ("project", "backproject", "backproject_voxels", "project_voxels"):
+            for launch in launches(plan_of(case), direction, 1):
                 if (launch.source, launch.defines) not in seen:
                     seen.add((launch.source, launch.defines))
                     compiler.compile_kernel(launch.source, launch.defines, "sm_90")
