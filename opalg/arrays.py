@@ -25,6 +25,7 @@ __all__ = [
     "in_autograd",
     "in_inference_mode",
     "is_array",
+    "is_cupy",
     "is_torch",
     "move",
     "multiply",
@@ -43,13 +44,20 @@ _dtypes: dict[Any, np.dtype[Any]] = {}
 
 def is_array(x: object) -> bool:
     """Whether ``x`` is an array of a known library (lists are not; NumPy's scalars are since NumPy 2)."""
-    return type(x) in _namespaces or hasattr(x, "__array_namespace__") or is_torch(x)
+    known = type(x) in _namespaces or hasattr(x, "__array_namespace__")
+    return known or is_torch(x) or is_cupy(x)
 
 
 def is_torch(x: object) -> bool:
     """Whether ``x`` is a PyTorch tensor; false without importing PyTorch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+def is_cupy(x: object) -> bool:
+    """Whether ``x`` is a CuPy array, whose class does not name its namespace."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(x, cupy.ndarray)
 
 
 def in_inference_mode(x: Array) -> bool:

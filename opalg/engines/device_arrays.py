@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from opalg.arrays import Array, is_torch
+from opalg.arrays import Array, is_cupy, is_torch
 from opalg.engines import libcuda
 from opalg.errors import ArgumentError, DtypeError
 
@@ -99,8 +99,7 @@ class _CuPy:
     needs_context = False
 
     def owns(self, x: Any) -> bool:
-        cupy = sys.modules.get("cupy")
-        return cupy is not None and isinstance(x, cupy.ndarray)
+        return is_cupy(x)
 
     def device(self, x: Array) -> int:
         return int(x.device.id)
