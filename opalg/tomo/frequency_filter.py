@@ -38,8 +38,9 @@ class FrequencyFilter(LinearOperator):
     space : Space
         Sinograms; the last axis is filtered.
     response : array
-        The factor of every frequency from 0 to Nyquist in equal steps, `num_frequencies` of them: shape
-        (frequencies,) for all rows alike, or any shape that broadcasts to
+        The factor of every frequency from 0 to Nyquist in equal steps, as many as
+        ``RampFilter(space, pitch).response`` has: shape (frequencies,) for all rows alike, or any shape that
+        broadcasts to
         ``(*space.shape[:-1], frequencies)``, so that every view, or every row, has its own. A PyTorch tensor
         that requires a gradient, a ``torch.nn.Parameter``, is learned.
 

@@ -158,6 +158,9 @@ def geometries(ndim):
         tomo.ConeBeam(3, (9, 13), 3.1, sod=40.0, sdd=80.0),
         tomo.ConeBeam.helical(1, 6.0, 4, (9, 13), 3.1, sod=40.0, sdd=80.0),
         tomo.rotate("x", 0.5) * tomo.ConeBeam([0.3, 2.0], (9, 13), 3.1, sod=40.0, sdd=80.0),
+        # From above and from below: steeper than the sides of cones and pyramids.
+        tomo.rotate("x", 1.4) * tomo.ConeBeam([0.1, 3.2], (9, 13), 3.1, sod=40.0, sdd=80.0),
+        tomo.rotate("x", math.pi / 2) * tomo.ParallelBeam([0.0], detector=(9, 13), pitch=1.6),
     ]
 
 
