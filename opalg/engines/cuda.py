@@ -266,7 +266,8 @@ def _library(x: Array) -> Library:
     library = library_of(x)
     if library is None:
         raise ArgumentError(f"a {type(x).__name__} is not in the memory of a CUDA device")
-    _pycuda()
+    if _driver is None:
+        _pycuda()
     return library
 
 

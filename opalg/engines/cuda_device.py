@@ -27,6 +27,7 @@ __all__ = ["Device", "Prepared"]
 
 _LEGACY = (0, 1)  # two names of the stream that waits for all others
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+_PLACES = (Input, Output, Scratch, Texture)
 _ALIGNMENT = 256  # bytes; that of allocations
 _ALIGNED = {1: "0b", 2: "0h", 4: "0i", 8: "0q"}  # formats that take no room and move to a multiple
 
@@ -197,12 +198,15 @@ class Prepared:
         self._copies: dict[int, dict[int, TextureCopy]] = {}  # by stream, then by texture
         self._places: dict[int, int] = {}
         self._launches = needed  # keeps alive what is known by its identity
-        self._steps: list[tuple[Any, Launch, list[Any]]] = []
+        # Function, launch, arguments, and which of them are known at a call only.
+        self._steps: list[tuple[Any, Launch, list[Any], list[tuple[int, Any]]]] = []
         for launch in needed:
             function = device.module(launch.source, launch.defines).get_function(launch.kernel)
             arguments = [self._argument(argument, owner) for argument in launch.arguments]
             function.prepare("".join(letter for letter, _ in arguments))
-            self._steps.append((function, launch, [value for _, value in arguments]))
+            values = [value for _, value in arguments]
+            later = [(k, v) for k, v in enumerate(values) if isinstance(v, _PLACES)]
+            self._steps.append((function, launch, values, later))
 
     def _argument(self, argument: Any, owner: _PlanData) -> tuple[str, Any]:
         """Format of an argument, and its value or what stands for it until there is one."""
@@ -233,19 +237,18 @@ class Prepared:
         """Launch on a stream of PyCUDA's, or on the legacy stream (None), in the device's context."""
         copies = self._texture_copies(caller) if self._textures else {}
         filled: set[int] = set()
-        for function, launch, values in self._steps:
-            arguments = []
-            for value in values:
-                if isinstance(value, Texture):
-                    copy = copies[id(value)]
+        for function, launch, values, later in self._steps:
+            arguments = list(values)
+            for k, place in later:
+                if isinstance(place, Texture):
+                    copy = copies[id(place)]
                     # What is in scratch memory may have changed since.
-                    if isinstance(value.of, Scratch) or id(value) not in filled:
-                        copy.fill(self._address(value.of, pointers), stream)
-                        filled.add(id(value))
-                    value = copy.handle
-                elif isinstance(value, (Input, Output, Scratch)):
-                    value = self._address(value, pointers)
-                arguments.append(value)
+                    if isinstance(place.of, Scratch) or id(place) not in filled:
+                        copy.fill(self._address(place.of, pointers), stream)
+                        filled.add(id(place))
+                    arguments[k] = copy.handle
+                else:
+                    arguments[k] = self._address(place, pointers)
             function.prepared_async_call(
                 launch.grid, launch.block, stream, *arguments, shared_size=launch.shared
             )

@@ -49,7 +49,7 @@ def run(
     out: Array | None,
     source: Space,
     target: Space,
-    name: str,
+    name: object,
 ) -> Array:
     """``kernel(operand, result)`` on contiguous arrays, in the memory of ``x`` and ``out`` if they are.
 
@@ -64,8 +64,8 @@ def run(
     out : array, optional
         Of ``target``, with the same.
     source, target : Space
-    name : str
-        Of the operator, for messages.
+    name : object
+        The operator, for messages.
 
     Returns
     -------

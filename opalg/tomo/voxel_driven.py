@@ -106,7 +106,7 @@ class VoxelBackProjection(InParts):
             cuda.backproject_voxels(self._plan, sinogram, image, **options)
 
         x = masked(x, self._hidden_pixels)
-        image = run(on_host, on_cuda, x, out, self.domain, self.range, str(self))
+        image = run(on_host, on_cuda, x, out, self.domain, self.range, self)
         return clear(image, self._hidden_voxels)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
@@ -127,7 +127,7 @@ class VoxelBackProjection(InParts):
             cuda.project_voxels(self._plan, image, sinogram, **options)
 
         y = masked(y, self._hidden_voxels)
-        sinogram = run(on_host, on_cuda, y, out, self.range, self.domain, str(self))
+        sinogram = run(on_host, on_cuda, y, out, self.range, self.domain, self)
         return clear(sinogram, self._hidden_pixels)
 
     def _is_projection(self, transposed: bool) -> bool:

@@ -239,7 +239,7 @@ class XrayTransform(InParts):
             cuda.project(self._plan, image, sinogram, **options)
 
         x = masked(x, self._hidden_voxels)
-        y = run(on_host, on_cuda, x, out, self.domain, self.range, str(self))
+        y = run(on_host, on_cuda, x, out, self.domain, self.range, self)
         return clear(y, self._hidden_pixels)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
@@ -258,7 +258,7 @@ class XrayTransform(InParts):
             cuda.backproject(self._plan, sinogram, image)
 
         y = masked(y, self._hidden_pixels)
-        x = run(on_host, on_cuda, y, out, self.range, self.domain, str(self))
+        x = run(on_host, on_cuda, y, out, self.range, self.domain, self)
         return clear(x, self._hidden_voxels)
 
     def _part(self, planes: slice, views: slice) -> XrayTransform:
