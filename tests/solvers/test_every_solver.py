@@ -11,6 +11,7 @@ import pytest
 from every_solver import CASES, build, data, matrix_operator
 
 import opalg as oa
+from opalg import functionals as fn
 from opalg import solvers
 from opalg.errors import AccuracyWarning, ArgumentError, NonFiniteError
 
@@ -172,3 +173,41 @@ def test_zero_data_are_no_trouble(name):
     x = solver(np.zeros(solver.domain.shape))
     assert np.isfinite(x).all()
     assert abs(x).max() < 1e-12 or name in {"MAPEM"}
+
+
+# Consistent equations of full rank have one solution, which every method finds without a regulariser.
+
+
+def unchanged(x):
+    """The denoiser that does nothing."""
+    return 1.0 * x
+
+
+NEEDED = {
+    "MAPEM": lambda A: {"regularizer": 1e-9 * fn.SquaredL2(A.domain)},
+    "ProjectedGradient": lambda A: {"regularizer": fn.NonNegative(A.domain)},
+    "HybridLSQR": lambda A: {"parameter": 1e-6},
+    "PnPADMM": lambda A: {"denoiser": unchanged},
+    "PnPProximalGradient": lambda A: {"denoiser": unchanged},
+    "RED": lambda A: {"denoiser": unchanged, "strength": 0.1},
+    **{
+        name: lambda A: {"subsets": 3}
+        for name in ("OSSIRT", "OSSART", "OSEM", "SAGA", "SVRG", "SPDHG")
+    },
+    # A constant step is enough where all subsets agree.
+    "SGD": lambda A: {"subsets": 3, "step_size": lambda k: 0.01},
+    # Without the descent of the variation, which is no part of the equations.
+    "ASDPOCS": lambda A: {"subsets": 3, "descents": 0},
+}
+
+
+@every
+def test_consistent_equations_are_solved(name):
+    A = matrix_operator()
+    truth = np.linspace(0.5, 2, 7)
+    settings = NEEDED[name](A) if name in NEEDED else {}
+    operator = A.gram if name == "CG" else A
+    solver = getattr(solvers, name)(operator, **settings)
+    steps = {"HybridLSQR": 7, "ABGMRES": 7, "BAGMRES": 7}.get(name, 5000)
+    result = solver.solve(operator(truth), iterations=steps, stop=solvers.Residual(1e-6))
+    np.testing.assert_allclose(result.x, truth, atol=1e-3, err_msg=result.reason)
