@@ -201,7 +201,7 @@ def test_peak_memory_is_as_stated(name, traced):
     solver = row.make()
     y = data(solver)
     stated = row.volumes * VOLUME + row.sinograms * SINOGRAM + row.more
-    # What is imported and remembered by the first run of any solver, and garbage of other tests, is not meant.
+    # What the first run of all imports and remembers, and garbage of other tests, is not meant.
     row.make().solve(y, iterations=1)
     gc.collect()
     before = tracemalloc.get_traced_memory()[0]
