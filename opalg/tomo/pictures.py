@@ -15,8 +15,12 @@ __all__ = ["Pictures"]
 class Pictures:
     """The methods of `Geometry` that draw."""
 
-    frames: Frames
     detector_shape: tuple[int, ...]
+
+    @property
+    def frames(self) -> Frames:
+        """Written by the geometry."""
+        raise NotImplementedError
 
     def show(self, grid: Grid | None = None, views: int = 12) -> Any:
         """Draw source, detector and volume: in 3D, or in the plane.

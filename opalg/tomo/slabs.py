@@ -18,6 +18,8 @@ __all__ = ["Slabs", "plan_slabs", "run_parts"]
 
 Needs = Callable[[slice, slice], int]
 
+_FEW = 64  # parts that are all looked at: some milliseconds each
+
 
 @dataclass(frozen=True)
 class Slabs:
@@ -75,7 +77,7 @@ def plan_slabs(planes: int, views: int, needs: Needs, limit: int, name: str) -> 
 
     def parts(slabs: int, groups: int) -> Slabs:
         found = tuple(split(planes, slabs)), tuple(split(views, groups))
-        return Slabs(*found, max(needs(slab, group) for slab in found[0] for group in found[1]))
+        return Slabs(*found, _most(needs, *found))
 
     tightened = limit
     while tightened > 0 and (counts := _fewest(planes, views, needs, tightened)) is not None:
@@ -147,6 +149,15 @@ def _fewest(planes: int, views: int, needs: Needs, limit: int) -> tuple[int, int
             best = slabs, groups
         slabs = min(max(slabs + 1, slabs * 3 // 2), planes) if slabs < planes else planes + 1
     return best
+
+
+def _most(needs: Needs, slabs: tuple[slice, ...], groups: tuple[slice, ...]) -> int:
+    """What the part that needs most needs; of many parts, found along the slabs, then along the groups."""
+    if len(slabs) * len(groups) <= _FEW:
+        return max(needs(slab, group) for slab in slabs for group in groups)
+    slabs, groups = (a[:: -(-len(a) // _FEW)] for a in (slabs, groups))
+    slab = max(slabs, key=lambda slab: needs(slab, groups[len(groups) // 2]))
+    return max(needs(slab, group) for group in groups)
 
 
 def _once(needs: Needs) -> Needs:

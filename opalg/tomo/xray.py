@@ -218,7 +218,8 @@ class XrayTransform(InParts):
         known = self.__dict__.setdefault("_subsets", {})
         if count not in known:
             known.setdefault(int(count), tuple(self[i::count] for i in range(count)))
-        return known[count]  # type: ignore[no-any-return]
+        found: tuple[XrayTransform, ...] = known[count]
+        return found
 
     # Application
 

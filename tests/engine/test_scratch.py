@@ -71,8 +71,8 @@ from opalg.engines import cpu
 from opalg.tomo.plans import make_plan
 
 call, kind = sys.argv[1:]
-grid = Grid((192, 192, 192))
-geometry = tomo.ConeBeam(60, (192, 192), 2.0, sod=400.0, sdd=700.0)
+grid = Grid((160, 160, 160))
+geometry = tomo.ConeBeam(40, (192, 192), 2.0, sod=400.0, sdd=700.0)
 if kind == "rays":
     geometry = tomo.rotate("x", 0.3) * geometry
 plan = make_plan(geometry, grid)
