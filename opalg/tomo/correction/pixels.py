@@ -117,7 +117,7 @@ def mend_pixels(projections: Array, bad: Array) -> Array:
         holes = rows[row]
         if holes.any() and not holes.all():
             lines[:, row] = _bridged(lines[:, row], holes)
-    empty = rows.all(axis=1)
+    empty = np.asarray(rows.all(axis=1))
     if empty.any():
         lines[:] = np.moveaxis(_bridged(np.moveaxis(lines, 1, 2), empty), 2, 1)
     return like(lines.reshape(values.shape), projections)
