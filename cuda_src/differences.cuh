@@ -4,10 +4,6 @@
 
 #include "lanes.cuh"
 
-#if defined(__SSE2__) && !defined(__CUDACC__)
-#include <immintrin.h>
-#endif
-
 namespace opalg {
 
 // How the vector at a position is changed; the radius (or threshold) is r.
@@ -17,29 +13,6 @@ enum class Shrink : int {
     by_length,  // shortened by r: isotropic, primal (the prox of the sum of lengths)
     by_entry,   // each entry moved towards zero by r: anisotropic, primal
 };
-
-// By intrinsics: g++ takes the roots of the lanes of a register one by one.
-template <class V> OPALG_INLINE V square_root(V a) {
-#if defined(__SSE2__) && !defined(__CUDACC__)
-    constexpr bool single = sizeof(RealOf<V>) == 4;
-    if constexpr (sizeof(V) == 16 && single) return (V)_mm_sqrt_ps((__m128)a);
-    if constexpr (sizeof(V) == 16 && !single) return (V)_mm_sqrt_pd((__m128d)a);
-#if defined(__AVX2__)
-    if constexpr (sizeof(V) == 32 && single) return (V)_mm256_sqrt_ps((__m256)a);
-    if constexpr (sizeof(V) == 32 && !single) return (V)_mm256_sqrt_pd((__m256d)a);
-#endif
-#if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64 && single) return (V)_mm512_maskz_sqrt_ps(__mmask16(-1), (__m512)a);
-    if constexpr (sizeof(V) == 64 && !single) return (V)_mm512_maskz_sqrt_pd(__mmask8(-1), (__m512d)a);
-#endif
-#endif
-    if constexpr (Lanes<V>::count == 1) {
-        return V(__builtin_sqrt(a));
-    } else {
-        for (int l = 0; l < Lanes<V>::count; ++l) a[l] = RealOf<V>(__builtin_sqrt(a[l]));
-        return a;
-    }
-}
 
 // Exactly zero where both are equal, whatever the weight.
 template <class V> OPALG_INLINE V weighted_difference(V plus, V minus, V weight) { return weight * (plus - minus); }

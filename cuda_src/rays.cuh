@@ -17,7 +17,7 @@
 
 namespace opalg {
 
-enum class Model : int { joseph, siddon };
+enum class Model : int { joseph, siddon, footprint };  // the last: footprint.cuh
 
 // Axes x, y, z are 0, 1, 2. Among equals y comes before x before z.
 struct AxisRoles {

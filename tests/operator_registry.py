@@ -356,10 +356,17 @@ def xray_transform() -> Instances:
     masks["detector_mask"] = np.arange(20).reshape(4, 5) != 7
     yield "masks", tomo.XrayTransform(cone.domain, cone.geometry, **masks)
     yield "in parts", tomo.XrayTransform(fan.domain, fan.geometry, memory_limit=8000)
-    for model in ("siddon",):
+    for model in ("siddon", "footprint"):
         yield f"{model}, parallel", projector("float64", model=model)
         yield f"{model}, fan, single", fan_projector("float32", True, model)
         yield f"{model}, cone", cone_projector("float64", False, model)
+
+
+@instances("supersampled")
+def supersampled() -> Instances:
+    fan, cone = fan_projector("float64", True), cone_projector("float32", False)
+    yield "pixels", tomo.supersampled(fan.domain, fan.geometry, detector=2, model="footprint")
+    yield "voxels and pixels, single", tomo.supersampled(cone.domain, cone.geometry, 2, 3)
 
 
 @instances("FBP")

@@ -2,6 +2,8 @@
 #include "registers.h"
 
 #include "difference_kernels.h"
+#include "footprint_column_kernels.h"
+#include "footprint_kernels.h"
 #include "gather_kernels.h"
 #include "image_kernels.h"
 #include "line_kernels.h"
@@ -20,7 +22,10 @@ namespace OPALG_ISA {
             unpack_row<Register<T>>, project_rays<Register<T>>, scatter_rays<Register<T>>,             \
             scale_row<Register<T>>, sample_lines<Register<T>>, sample_column<Register<T>>,             \
             sample_shadow_line<Register<T>>, gather_column<Register<T>>, scale_column<Register<T>>,      \
-            sample_shadows<Register<T>>, sum_differences<Register<T>>, shrink_field<Register<T>>       \
+            sample_shadows<Register<T>>, sum_differences<Register<T>>, shrink_field<Register<T>>,      \
+            gather_footprints<Register<T>>, scatter_footprints<Register<T>>,                           \
+            project_columns<Register<T>>, backproject_columns<Register<T>>,                            \
+            spread_rows<Register<T>>, collect_rows<Register<T>>                                        \
     }
 
 extern const Kernels<float> float32;

@@ -13,6 +13,7 @@
 
 #include "../joseph.cuh"
 #include "difference_jobs.h"
+#include "footprint_jobs.h"
 #include "line_jobs.h"
 #include "ray_jobs.h"
 #include "voxel_jobs.h"
@@ -101,6 +102,12 @@ template <class T> struct Kernels {
     void (*sample_shadows)(const SampleShadows<T>&);
     void (*sum_differences)(SumDifferences<T>&);
     void (*shrink_field)(ShrinkField<T>&);
+    void (*gather_footprints)(const FootprintLine<T>&);
+    void (*scatter_footprints)(const FootprintLine<T>&);
+    void (*project_columns)(const FootprintColumns<T>&);
+    void (*backproject_columns)(const FootprintColumns<T>&);
+    void (*spread_rows)(const FootprintRows<T>&);
+    void (*collect_rows)(const FootprintRows<T>&);
 };
 
 struct InstructionSet {

@@ -14,6 +14,7 @@
 #include "dispatch.h"
 #include "gil.h"
 #include "ledger.h"
+#include "footprints.h"
 #include "problem.h"
 #include "ray_problem.h"
 #include "team.h"
@@ -75,6 +76,7 @@ template <class T> static std::int64_t scratch_of(const RayProblem& problem, con
         if (call == "project") project(problem, kernels, none, none, team);
         else if (call == "backproject") backproject(problem, kernels, none, none, team);
         else if (call == "backproject_voxels") backproject_voxels(problem, kernels, none, 0, none, team);
+        else if (call == "project_voxels") project_footprints(problem, kernels, {true, 0}, none, none, team);
         else throw std::invalid_argument("no such call");
     });
 }
@@ -119,7 +121,8 @@ template <class T> static void bind(nb::module_& m) {
 struct RayArrays {
     Matrix<const double> sources, corners, u_steps, v_steps, arc_centres;
     double arc_step;
-    bool parallel, flat, siddon;
+    bool parallel, flat;
+    int model;
 };
 
 static RayProblem make_problem(const RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume,
@@ -137,7 +140,7 @@ static RayProblem make_problem(const RayArrays& rays, std::tuple<double, double,
     const RayProblem problem{batch, {nx, ny, nz}, views, rows, detectors, rays.sources.data(), rays.corners.data(),
                              rays.u_steps.data(), rays.v_steps.data(), curved ? rays.arc_centres.data() : nullptr,
                              rays.arc_step, {std::get<0>(spacing), std::get<1>(spacing), std::get<2>(spacing)},
-                             rays.parallel, rays.flat, rays.siddon ? Model::siddon : Model::joseph};
+                             rays.parallel, rays.flat, Model(rays.model)};
     if (!sizes || std::int64_t(volumes) != batch * problem.volume_size() ||
         std::int64_t(projections) != batch * problem.projection_size())
         throw std::invalid_argument("the sizes of arrays and geometry do not agree");
@@ -190,6 +193,23 @@ template <class T> static void bind_voxels(nb::module_& m) {
         nb::arg("interruptible"));
 }
 
+template <class T> static void bind_voxels_transpose(nb::module_& m) {
+    m.def(
+        "project_voxels",
+        [](RayArrays& rays, std::tuple<double, double, double> spacing, Shape volume, Detector detector, int power,
+           std::int64_t batch, Array<const T> volumes, Array<T> projections, int threads, bool interruptible) {
+            const RayProblem problem =
+                make_problem(rays, spacing, volume, detector, batch, volumes.size(), projections.size());
+            const Kernels<T>& kernels = active_kernels<T>();
+            run(problem, threads, interruptible, [&](Team& team) {
+                project_footprints(problem, kernels, {true, power}, volumes.data(), projections.data(), team);
+            });
+        },
+        nb::arg("rays"), nb::arg("spacing"), nb::arg("volume_shape"), nb::arg("detector_shape"), nb::arg("power"),
+        nb::arg("batch"), nb::arg("volumes").noconvert(), nb::arg("projections").noconvert(), nb::arg("threads"),
+        nb::arg("interruptible"));
+}
+
 static void bind_scratch(nb::module_& m) {
     m.def(
         "scratch",
@@ -228,13 +248,15 @@ NB_MODULE(_cpu, m) {
     bind<double>(m);
     nb::class_<RayArrays>(m, "RayArrays")
         .def(nb::init<Matrix<const double>, Matrix<const double>, Matrix<const double>, Matrix<const double>,
-                      Matrix<const double>, double, bool, bool, bool>(),
+                      Matrix<const double>, double, bool, bool, int>(),
              nb::arg("sources"), nb::arg("corners"), nb::arg("u_steps"), nb::arg("v_steps"), nb::arg("arc_centres"),
-             nb::arg("arc_step"), nb::arg("parallel"), nb::arg("flat"), nb::arg("siddon"));
+             nb::arg("arc_step"), nb::arg("parallel"), nb::arg("flat"), nb::arg("model"));
     bind_rays<float>(m);
     bind_rays<double>(m);
     bind_voxels<float>(m);
     bind_voxels<double>(m);
+    bind_voxels_transpose<float>(m);
+    bind_voxels_transpose<double>(m);
     bind_scratch(m);
     bind_differences(m);
     m.def("instruction_sets", [] {

@@ -1,6 +1,7 @@
 // Which way every view is computed.
 #include <algorithm>
 
+#include "footprints.h"
 #include "kernels.h"
 #include "lines.h"
 
@@ -22,10 +23,15 @@ struct Ways {
     }
 };
 
+// The magnification counts once for every direction across the rays.
+FootprintKind footprint_kind(const RayProblem& problem) { return {false, problem.flat ? 1 : 2}; }
+
 }  // namespace
 
 template <class T>
 void project(const RayProblem& problem, const Kernels<T>& kernels, const T* volumes, T* projections, Team& team) {
+    if (problem.model == Model::footprint)
+        return project_footprints(problem, kernels, footprint_kind(problem), volumes, projections, team);
     const PixelTable pixels(problem);
     const Ways ways(problem, pixels);
     for (std::int64_t image = 0; image < problem.batch; ++image) {
@@ -38,6 +44,8 @@ void project(const RayProblem& problem, const Kernels<T>& kernels, const T* volu
 
 template <class T>
 void backproject(const RayProblem& problem, const Kernels<T>& kernels, const T* projections, T* volumes, Team& team) {
+    if (problem.model == Model::footprint)
+        return backproject_footprints(problem, kernels, footprint_kind(problem), projections, volumes, team);
     fill_with_zeros(volumes, problem.batch * problem.volume_size(), team);
     const PixelTable pixels(problem);
     const Ways ways(problem, pixels);

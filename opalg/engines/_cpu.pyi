@@ -38,7 +38,7 @@ class RayArrays:
         arc_step: float,
         parallel: bool,
         flat: bool,
-        siddon: bool,
+        model: int,
     ) -> None: ...
 
 def project_rays(
@@ -72,6 +72,18 @@ def backproject_voxels(
     batch: int,
     projections: Any,
     volumes: Any,
+    threads: int,
+    interruptible: bool,
+) -> None: ...
+def project_voxels(
+    rays: RayArrays,
+    spacing: tuple[float, float, float],
+    volume_shape: tuple[int, int, int],
+    detector_shape: tuple[int, int],
+    power: int,
+    batch: int,
+    volumes: Any,
+    projections: Any,
     threads: int,
     interruptible: bool,
 ) -> None: ...

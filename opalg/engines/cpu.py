@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from opalg.engines.divergent import DivergentPlan, check_shadows
+from opalg.engines.divergent import MODELS, DivergentPlan, check_shadows
 from opalg.engines.parallel import ParallelPlan
 from opalg.errors import ArgumentError, DtypeError, MissingExtraError
 
@@ -26,6 +26,7 @@ __all__ = [
     "get_num_threads",
     "instruction_sets",
     "project",
+    "project_voxels",
     "scratch_bytes",
     "set_num_threads",
     "take_scratch_peak",
@@ -158,12 +159,56 @@ def backproject_voxels(
     >>> image
     array([[12.]])
     """
+    plan, power = _voxel_plan(plan, weight)
+    _run(
+        "backproject_voxels", plan, y, plan.projection_shape, out, plan.volume_shape, threads, power
+    )
+
+
+def project_voxels(
+    plan: ParallelPlan | DivergentPlan,
+    x: np.ndarray,
+    out: np.ndarray,
+    *,
+    weight: str = "none",
+    threads: int | None = None,
+) -> None:
+    """Apply the exact transpose of `backproject_voxels`: every voxel adds to the pixels it looks at.
+
+    Parameters
+    ----------
+    plan, weight, threads
+        As of `backproject_voxels`.
+    x
+        Volumes, ``[..., *volume_shape]``, C-contiguous, float32 or float64.
+    out
+        Projections, ``[..., views, *detector_shape]`` of the same dtype, overwritten.
+
+    Raises
+    ------
+    ArgumentError, DtypeError
+        As `backproject_voxels`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plan = DivergentPlan((1, 1), (3,), [[0, -4]], [[-2, 4]], [[1, 0]])
+    >>> sums = np.empty((1, 3))
+    >>> project_voxels(plan, np.array([[2.0]]), sums, weight="magnification")
+    >>> sums
+    array([[0., 0., 8.]])
+    """
+    plan, power = _voxel_plan(plan, weight)
+    _run("project_voxels", plan, x, plan.volume_shape, out, plan.projection_shape, threads, power)
+
+
+def _voxel_plan(plan: ParallelPlan | DivergentPlan, weight: str) -> tuple[DivergentPlan, int]:
+    """The geometry of a voxel-driven call, and the power of the magnification."""
     if weight not in {"none", "magnification"}:
         raise ArgumentError(f'weight must be "none" or "magnification", not {weight!r}')
     plan = plan if isinstance(plan, DivergentPlan) else plan.as_rays()
     check_shadows(plan)
-    _run("backproject_voxels", plan, y, plan.projection_shape, out, plan.volume_shape, threads,
-         2 if weight == "magnification" else 0)  # fmt: skip
+    return plan, 2 if weight == "magnification" else 0
 
 
 def scratch_bytes(
@@ -181,7 +226,7 @@ def scratch_bytes(
     Parameters
     ----------
     call
-        ``"project"``, ``"backproject"`` or ``"backproject_voxels"``.
+        ``"project"``, ``"backproject"``, ``"backproject_voxels"`` or ``"project_voxels"``.
     plan
         The geometry.
     dtype
@@ -197,7 +242,7 @@ def scratch_bytes(
     >>> 1.0 < scratch_bytes("project", plan) / (4 * 200 * 300) < 1.3  # a copy of the image
     True
     """
-    if call == "backproject_voxels":
+    if call.endswith("_voxels"):
         plan = plan if isinstance(plan, DivergentPlan) else plan.as_rays()
     count = get_num_threads() if threads is None else _thread_count(threads)
     active_instruction_set()
@@ -331,7 +376,7 @@ def _ray_arguments(plan: DivergentPlan) -> tuple[object, ...]:
         plan.arc_step,
         plan.parallel,
         flat,
-        plan.model == "siddon",
+        MODELS.index(plan.model),
     )
     one = (1,) if flat else ()
     spacing = (*(plan.spacing or ()), *map(float, one))

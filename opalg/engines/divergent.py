@@ -8,7 +8,7 @@ from opalg.errors import ArgumentError
 
 __all__ = ["DivergentPlan", "check_shadows"]
 
-MODELS = ("joseph", "siddon")
+MODELS = ("joseph", "siddon", "footprint")
 _AXIS_LIMIT = 2**29  # half the range of int32, as indices within a plane are counted
 
 
@@ -52,13 +52,13 @@ class DivergentPlan:
     arc_step
         Angle between columns of a curved detector, in radians, seen from its axis.
     model
-        ``"joseph"`` or ``"siddon"``: how a ray meets voxels (see Notes).
+        ``"joseph"``, ``"siddon"`` or ``"footprint"``: how voxels and pixels meet (see Notes).
 
     Raises
     ------
     ArgumentError
-        If shapes do not fit together, numbers are not finite, a direction is zero, or the model is
-        unknown.
+        If shapes do not fit together, numbers are not finite, a direction is zero, the model is
+        unknown, or it is that of footprints and the arc of a curved detector is not around the source.
 
     Notes
     -----
@@ -71,6 +71,16 @@ class DivergentPlan:
     *Siddon's method* takes voxels as boxes of constant value: each counts with the length of the ray
     within it, of a divergent ray as far as it lies between source and pixel. In float32 a ray that runs
     along the border of two voxels may be given to either.
+
+    *Footprints* are areas on the detector in place of rays: each voxel counts with its volume, times the
+    square of its magnification, over the area of the pixel as its ray sees it, times the part of its
+    shadow within the pixel (2D: area, magnification, width). A shadow has the width and the place that
+    the derivatives of the projection at the voxel's centre give it, and the shape of a trapezoid along
+    u, and of a box that is blurred a little along v: the product of both. So it is exact for parallel
+    rays perpendicular to z, and nearly so in all where detector rows are parallel to a plane of voxels.
+    Of divergent beams those voxels count that lie wholly before the source (in the direction that the
+    detector faces) and whose centre is not behind the detector. ``cuda_src/footprint.cuh`` has the
+    formulas.
 
     Index coordinates may differ from view to view: a volume that moves needs nothing else.
 
@@ -141,6 +151,11 @@ class DivergentPlan:
         object.__setattr__(self, "spacing", spacing)
         object.__setattr__(self, "parallel", bool(self.parallel))
         object.__setattr__(self, "arc_step", float(self.arc_step))
+        if self.model == "footprint" and not self.arcs_around_sources:
+            raise ArgumentError(
+                "the model 'footprint' takes a curved detector if its arc is around the source; "
+                "'joseph' and 'siddon' take any"
+            )
 
     def _sizes(self, name: str) -> tuple[int, ...]:
         sizes = tuple(int(n) for n in getattr(self, name))
@@ -161,6 +176,18 @@ class DivergentPlan:
     def projection_shape(self) -> tuple[int, ...]:
         """``(views, *detector_shape)``."""
         return (len(self.sources), *self.detector_shape)
+
+    @property
+    def arcs_around_sources(self) -> bool:
+        """Whether the detector is flat, or equiangular seen from the source of every view."""
+        if self.arc_centres is None:
+            return True
+        apart = self.arc_centres - self.sources
+        if self.v_steps is not None:
+            v = self.v_steps
+            apart = apart - v * ((apart * v).sum(axis=1) / (v * v).sum(axis=1))[:, None]
+        room = 1e-9 * (1 + np.abs(self.sources).max(initial=0))
+        return not self.parallel and bool(np.abs(apart).max(initial=0) <= room)
 
     def pixels(self, view: int) -> np.ndarray:
         """Centres of the pixels of a view, ``[*detector_shape, ndim]``."""
@@ -184,11 +211,8 @@ def check_shadows(plan: DivergentPlan) -> None:
     """Raise `ArgumentError` unless engines know where the shadow of a voxel falls on a curved detector."""
     if plan.arc_centres is None:
         return
-    middle = plan.sources[:, :2]
-    room = 1e-9 * (1 + np.abs(middle).max(initial=0))
     upright = plan.v_steps is None or not plan.v_steps[:, :2].any()
-    around = np.abs(plan.arc_centres[:, :2] - middle).max(initial=0) <= room
-    if plan.parallel or not upright or not around:
+    if not upright or not plan.arcs_around_sources:
         raise ArgumentError(
             "voxels find their shadow on a curved detector only if its arc is around the source and "
             "its rows are parallel to z: use backproject"

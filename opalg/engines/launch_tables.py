@@ -10,7 +10,7 @@ import numpy as np
 from opalg.engines.divergent import DivergentPlan
 from opalg.engines.launch_parts import STORAGE, Table
 from opalg.engines.parallel import ParallelPlan
-from opalg.errors import ArgumentError
+from opalg.errors import ArgumentError, NotSupportedError
 
 __all__ = ["RAY_GEOMETRY", "Case", "case_of"]
 
@@ -268,6 +268,11 @@ def case_of(plan: ParallelPlan | DivergentPlan) -> Case:
     if case is None:
         if isinstance(plan, ParallelPlan) and plan.spacing() is None:
             raise ArgumentError("the lengths of the views of a plan belong to no common spacing")
+        if isinstance(plan, DivergentPlan) and plan.model not in _MODELS:
+            raise NotSupportedError(
+                f"the CUDA engine has the models {', '.join(_MODELS)}, not yet {plan.model!r}: apply the "
+                "operator to a NumPy array or a CPU tensor"
+            )
         case = Case(plan if isinstance(plan, DivergentPlan) else plan.as_rays())
         if isinstance(plan, ParallelPlan) and plan.rows is not None and case.nz == case.nv:
             first, step = plan.rows

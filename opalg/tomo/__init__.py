@@ -11,6 +11,7 @@ from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.preprocessing import find_rotation_axis
 from opalg.tomo.random_geometry import random_geometry, random_grid, random_transform
+from opalg.tomo.supersampling import supersampled
 from opalg.tomo.transforms import Transform, reflect, rotate, scale, translate
 from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
@@ -39,6 +40,7 @@ __all__ = [
     "reflect",
     "rotate",
     "scale",
+    "supersampled",
     "trajectories",
     "translate",
     "weights",

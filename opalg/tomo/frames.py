@@ -151,8 +151,8 @@ class Frames:
             changes["arc_centres"] = self.centres + arms
         return self._with(**changes)
 
-    def binned(self, u: int = 1, v: int = 1) -> Frames:
-        """Every u-th column and v-th row only: longer steps about the same middle."""
+    def binned(self, u: float = 1, v: float = 1) -> Frames:
+        """Steps u and v times as long, about the same middle: every u-th column, or parts of pixels."""
         changes = {"u_steps": self.u_steps * u}
         if self.v_steps is not None:
             changes["v_steps"] = self.v_steps * v

@@ -74,7 +74,24 @@ def _(geometry: ParallelBeam, grid: Grid, model: str = "joseph") -> Plan:
 
 def count_samples(plan: Plan) -> int:
     """How many interpolations a projection makes inside the volume, roughly."""
-    return _count_in_slices(plan) if isinstance(plan, ParallelPlan) else _count_rays(plan)
+    if isinstance(plan, ParallelPlan):
+        return _count_in_slices(plan)
+    return _count_pixels(plan) if plan.model == "footprint" else _count_rays(plan)
+
+
+def _count_pixels(plan: DivergentPlan) -> int:
+    """How many pixels the footprints of all voxels touch, if they are all like that of the middle one."""
+    middle = (np.array(plan.volume_shape[::-1], float) - 1) / 2
+    touched = 0.0
+    for view, source in enumerate(plan.sources):
+        steps = [s[view] for s in (plan.u_steps, plan.v_steps) if s is not None]
+        along = source if plan.parallel else middle - source
+        # The pixel that the voxel falls on, from the middle of the detector, and the way there.
+        way = plan.pixels(view)[tuple(n // 2 for n in plan.detector_shape)] - source
+        magnification = 1.0 if plan.parallel else np.linalg.norm(way) / np.linalg.norm(along)
+        slopes = np.linalg.pinv(np.stack([*steps, along], axis=1))[:-1] * magnification
+        touched += float(np.prod(1 + np.abs(slopes).sum(axis=1)))
+    return int(touched * np.prod(plan.volume_shape, dtype=float))
 
 
 _VIEWS, _PIXELS = 32, 24  # of which rays are drawn for counting, along each axis of the detector

@@ -23,7 +23,7 @@ __all__ = ["XrayTransform"]
 
 
 class XrayTransform(InParts):
-    """Line integrals of images along the rays of a geometry, by Joseph's or Siddon's method.
+    """Line integrals of images along the rays of a geometry, by one of three models.
 
     ``A(x)`` sums the values of ``x`` along each ray, times length: a disc of value 0.02 / mm and
     diameter 100 mm gives 2.0 in its middle, in every unit and spacing. ``A.H`` is the exact transpose
@@ -35,8 +35,9 @@ class XrayTransform(InParts):
         The image: axes (y, x) or (z, y, x), real. Outside of it values are zero.
     geometry : Geometry
         Of the same dimension.
-    model : {"joseph", "siddon"}
-        What a ray sees of the image, see Notes; every model takes every geometry.
+    model : {"joseph", "siddon", "footprint"}
+        What a detector pixel sees of the image, see Notes. Every model takes every geometry, but
+        "footprint" of curved detectors those whose arc is around the source; it runs on the CPU only.
     interpolation : {"software", "texture"}, default "software"
         On CUDA devices: by arithmetic, or by texture units. These round the weights of interpolation to
         1/256, so that back projection, which does not use them, is no longer the exact transpose
@@ -66,8 +67,8 @@ class XrayTransform(InParts):
     Raises
     ------
     ArgumentError
-        If grid and geometry differ in dimension, the model is unknown or a mask is no boolean array that
-        fits; on a call, if the limit is too small for one plane and one view.
+        If grid and geometry differ in dimension, the model is unknown or does not take the geometry, or a
+        mask is no boolean array that fits; on a call, if the limit is too small for one plane and one view.
     SpaceMismatchError, DtypeError
         On a call, if the argument does not fit.
     MissingExtraError, DeviceError
@@ -78,6 +79,9 @@ class XrayTransform(InParts):
     *joseph* [1]_: a ray is sampled once in every plane of pixels along the axis it runs along most (in index
     coordinates), by linear interpolation between the nearest pixels of that plane: two in 2D, four in 3D.
     *siddon* [2]_: pixels are boxes of constant value, which count with the exact length of the ray inside.
+    *footprint* [3]_: the same boxes, seen by the whole area of a detector pixel: how much of a box's shadow
+    falls on it, which is exact for parallel rays in 2D, and nearly so wherever detector rows are parallel
+    to a plane of voxels. For pixels that are as wide as voxels or wider; it takes several times longer.
 
     Rays of fans and cones start at the source and end at the detector. The transpose is computed by
     the same arithmetic without atomics, and its bits do not depend on the number of threads. Contiguous
@@ -89,6 +93,8 @@ class XrayTransform(InParts):
        Transactions on Medical Imaging 1(3), 192-196, 1982.
     .. [2] R. L. Siddon, "Fast calculation of the exact radiological path for a three-dimensional CT
        array", Medical Physics 12(2), 252-255, 1985.
+    .. [3] Y. Long, J. A. Fessler and J. M. Balter, "3D forward and back-projection for X-ray CT using
+       separable footprints", IEEE Transactions on Medical Imaging 29(11), 1839-1850, 2010.
 
     Examples
     --------

@@ -24,7 +24,14 @@ def run(isa, *arguments):
 def test_forced(isa):
     definitions = [
         str(HERE / f"test_{name}.py")
-        for name in ("definition", "rays_definition", "siddon", "voxels", "differences")
+        for name in (
+            "definition",
+            "rays_definition",
+            "siddon",
+            "voxels",
+            "differences",
+            "footprints",
+        )
     ]
     result = run(isa, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *definitions)
     assert result.returncode == 0, result.stdout[-3000:]

@@ -29,13 +29,19 @@ PLANS = {
     "lines and rays": make_plan(tomo.trajectories.concatenate([CONE, TILTED]), VOLUME),
     "laminography": make_plan(tomo.rotate("x", 0.6) * tomo.ParallelBeam(9, (30, 40)), VOLUME),
     "siddon": replace(general_plan(CONE, VOLUME), model="siddon"),
+    "footprints": replace(
+        general_plan(tomo.trajectories.concatenate([CONE, TILTED]), VOLUME), model="footprint"
+    ),
+    "footprints, slice": replace(
+        general_plan(tomo.FanBeam(13, 90, 2.0, **FAR), SLICE), model="footprint"
+    ),
     "siddon, slice": replace(general_plan(tomo.FanBeam(13, 90, 2.0, **FAR), SLICE), model="siddon"),
 }
 
 
 def run(call, plan, dtype, batch, threads):
     shapes = [(batch, *plan.volume_shape), (batch, *plan.projection_shape)]
-    given, result = shapes if call == "project" else shapes[::-1]
+    given, result = shapes if call.startswith("project") else shapes[::-1]
     operand, out = np.ones(given, dtype), np.empty(result, dtype)
     cpu.take_scratch_peak()
     getattr(cpu, call)(plan, operand, out, threads=threads)
@@ -43,7 +49,7 @@ def run(call, plan, dtype, batch, threads):
 
 
 @pytest.mark.parametrize("name", PLANS)
-@pytest.mark.parametrize("call", ["project", "backproject", "backproject_voxels"])
+@pytest.mark.parametrize("call", ["project", "backproject", "backproject_voxels", "project_voxels"])
 def test_a_call_takes_what_was_told(name, call):
     plan = PLANS[name]
     for dtype, batch, threads in (("float32", 1, 1), ("float64", 3, 2)):

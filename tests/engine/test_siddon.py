@@ -168,5 +168,5 @@ def test_agrees_with_astra():
 
 
 def test_unknown_model_is_told():
-    with pytest.raises(ArgumentError, match="one of joseph, siddon, not 'strip'"):
+    with pytest.raises(ArgumentError, match="one of joseph, siddon, footprint, not 'strip'"):
         cpu.DivergentPlan((2, 2), (1,), [[0, 0]], [[1, 0]], [[0, 1]], model="strip")

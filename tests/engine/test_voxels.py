@@ -104,6 +104,26 @@ def test_agrees_with_the_definition(dtype, weight):
     agree()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weight", ["none", "magnification"])
+def test_project_voxels_is_the_transpose_of_the_definition(dtype, weight):
+    @settings(max_examples=80, deadline=None)
+    @given(plan=plans(), seed=st.integers(0, 99))
+    def agree(plan, seed):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal(plan.volume_shape).astype(dtype)
+        # One pixel in five, so that a voxel that went to the wrong one is seen.
+        y = np.where(rng.random(plan.projection_shape) < 0.2, 1, 0).astype(dtype)
+        out = np.full(plan.projection_shape, np.nan, dtype)
+        cpu.project_voxels(plan, x, out, weight=weight)
+        expected, scale = definition(plan, y, weight)
+        bound = 1e-5 if dtype == np.float32 else 1e-11
+        error = np.vdot(out.astype(float), y) - np.vdot(x.astype(float), expected)
+        assert abs(error) <= bound * scale * np.abs(x).sum()
+
+    agree()
+
+
 def test_same_bits_for_any_number_of_threads_and_every_batch():
     angle = np.linspace(0, 6, 9)
     c, s, zero = np.cos(angle), np.sin(angle), np.zeros(9)
@@ -120,6 +140,13 @@ def test_same_bits_for_any_number_of_threads_and_every_batch():
             cpu.backproject_voxels(plan, y, results[-1], threads=threads)
         for result in results[1:]:
             np.testing.assert_array_equal(result, results[0])
+        x, results = results[0], []
+        for threads in (1, 2, 3, 7):
+            results.append(np.empty((2, *plan.projection_shape), np.float32))
+            cpu.project_voxels(plan, x, results[-1], threads=threads)
+        for result in results[1:]:
+            np.testing.assert_array_equal(result, results[0])
+        results = [x]
         single = np.empty(plan.volume_shape, np.float32)
         cpu.backproject_voxels(plan, y[1], single)
         np.testing.assert_array_equal(single, results[0][1])

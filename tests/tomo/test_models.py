@@ -12,7 +12,7 @@ import opalg as oa
 from opalg import tomo
 from opalg.errors import ArgumentError
 
-MODELS = ("joseph", "siddon")
+MODELS = ("joseph", "siddon", "footprint")
 
 
 @st.composite
@@ -71,8 +71,19 @@ def test_models_differ():
             assert np.linalg.norm(one - other) < 0.5 * np.linalg.norm(one)
 
 
+@pytest.mark.parametrize("name", ["fan", "cone", "tilted parallel"])
+def test_cost_of_footprints_counts_pixels(name):
+    geometry = GEOMETRIES[name]
+    grid = oa.Grid((6,) * geometry.ndim, 4.0, "float64")
+    A = tomo.XrayTransform(grid, geometry, "footprint")
+    touched = 0
+    for unit in np.eye(grid.size).reshape(-1, *grid.shape):
+        touched += np.count_nonzero(A(unit))
+    assert A.cost().operations == pytest.approx(4 * touched, rel=0.25)
+
+
 def test_an_unknown_model_is_told():
-    with pytest.raises(ArgumentError, match=r"one of joseph, siddon.*not 'strip'"):
+    with pytest.raises(ArgumentError, match=r"one of joseph, siddon, footprint.*not 'strip'"):
         tomo.XrayTransform(oa.Grid((4, 4)), tomo.ParallelBeam(3, 5), "strip")
 
 
