@@ -451,25 +451,20 @@ def test_too_little_memory_is_told():
 
 
 def test_memory_of_a_plan_goes_with_it():
-    x = torch.ones(CASES["cone"][0].shape, device="cuda")
+    """What is freed, and when, is seen by the stand-in, in check_driver.py."""
+    grid, _ = CASES["cone"]
+    x = torch.ones(grid.shape, device="cuda")
+    device = cuda._device(0)
 
-    def free():
-        with cuda._device(0):
-            return cuda._pycuda().mem_get_info()[0]
-
-    def use(views):
-        grid, _ = CASES["cone"]
-        A = tomo.XrayTransform(grid, tomo.ConeBeam(views, (3, 5), 1.7, sod=60.0, sdd=110.0))
-        A(x)
-
-    first, count = (300, 10) if ON_STAND_IN else (30_000, 40)
-    use(first)
-    before = free()
-    for views in range(first, first + count):
-        use(views)
+    def kept():
         gc.collect()
-    tables = 15 * 8 * first * count  # five vectors in double precision per view
-    assert before - free() < tables / 3
+        return len(device._plans), len(device._gone)
+
+    before = kept()[0]
+    for views in range(30, 40):
+        tomo.XrayTransform(grid, tomo.ConeBeam(views, (3, 5), 1.7, sod=60.0, sdd=110.0))(x)
+        assert kept()[1] <= 1  # the last one waits for the next call that prepares something
+    assert kept()[0] == before
 
 
 @pytest.mark.skipif(
