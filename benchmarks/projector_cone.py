@@ -1,16 +1,19 @@
-"""Cone-beam projection and back projection on the CPU, beside RTK's Joseph pair and voxel-driven one.
+"""Cone-beam projection, back projection and FDK on the CPU, beside RTK.
 
-Usage: python benchmarks/projector_cone.py [--quick] [--large] [--repeat N] [--threads N] [--output FILE]
+Usage: python benchmarks/projector_cone.py [--quick] [--large] [--only NAME] [--cases NAME ...]
+       [--repeat N] [--threads N] [--output FILE]
 
-All candidates take turns, so that a busy moment of the machine hits them alike. Times are medians;
-the table also has the best. RTK (itk-rtk) is left out where it is not installed; it uses all
-processors, and its numbers include its own preparation, as ours do.
+RTK's (itk-rtk) Joseph pair, its voxel-driven back projection and its FDK take turns with ours, so that a
+busy moment of the machine hits all alike. Times are medians; the table also has the best. RTK is left out
+where it is not installed; it uses all processors, and its numbers include its own preparation, as ours do.
+Ratios hold within one run. With `--only` (project, backproject, voxels or fdk) and `--cases` the other
+rows of an earlier run are kept.
 
 The floor. A sample is a ray on a plane inside the volume, an update a voxel in a view; each costs at
 least the vector instructions counted in COSTS (AVX-512, 16 lanes, read off the inner loops) at the
 machine's own rate of multiply-adds (a matrix product, measured in the same run). Bytes: volume and
 projections read or written once, at the rate of a copy. The larger of the two is the floor; a factor
-of 2 to 4 above it is what geometry, the rims of lines and the caches cost.
+of 2 to 4 above it is what positions, the rims of lines and the caches cost.
 """
 
 import argparse
@@ -23,29 +26,39 @@ from pathlib import Path
 import numpy as np
 from projector_parallel import machine, measure, multiply_adds_per_second
 
+import opalg as oa
+from opalg import tomo
 from opalg.engines import cpu
 
-RESULTS = Path(__file__).parent / "results" / "projector_cone.json"
+RESULTS = Path(__file__).parent / "results"
 
 # Vector instructions per register of 16 samples, on the ports that also do arithmetic.
 COSTS = {
-    # two lines blended twice (4), position (1), index and weight (3), permutes (3), sum (3)
-    "circular project": 14,
-    # position (1), index and fraction (3), weights (4), permutes (3), sum (2), two lines (2)
-    "circular backproject": 15,
+    # two lines blended once (2), position (1), index and weight (2), next index (1), permutes (2),
+    # interpolation (2), sum (1)
+    "circular project": 11,
+    # position (1), index and fraction (2), weights of three rays (6), indices (2), permutes (3),
+    # sum (3), two lines (2)
+    "circular backproject": 19,
     # the same as the projection along lines: a voxel line looks at columns
-    "circular voxels": 14,
+    "circular voxels": 11,
     # two positions (2), floor (8), clamp (4), index (2), four gathers of pairs (4 x 8), interpolation (6)
     "tilted project": 54,
     # the same without gathers, four shares (8) and their interleaving (8), 16 additions of cells
     "tilted backproject": 50,
 }
+COSTS |= {f"helical {name}": COSTS[f"tilted {name}"] for name in ("project", "backproject")}
 
 
 def cone_plan(
-    size: int, views: int, pixels: int, tilt: float = 0.0, model: str = "joseph"
+    size: int,
+    views: int,
+    pixels: int,
+    tilt: float = 0.0,
+    model: str = "joseph",
+    pitch_z: float = 0.0,
 ) -> cpu.DivergentPlan:
-    """A full circle; magnification 2, detector pixels of two voxels."""
+    """A full turn, rising by pitch_z sides of the volume; magnification 2, detector pixels of two voxels."""
     near = far = 500.0 * size / 128
     pitch = 2.0
     angle = np.arange(views) * 2 * np.pi / views
@@ -54,10 +67,27 @@ def cone_plan(
     v = np.broadcast_to([0.0, 0.0, 1.0], u.shape)
     u, v = np.cos(tilt) * u + np.sin(tilt) * v, np.cos(tilt) * v - np.sin(tilt) * u
     middle = (size - 1) / 2
-    corner = middle - far * out - pitch * (pixels - 1) / 2 * (u + v)
+    centre = middle + np.stack([zero, zero, pitch_z * size * (np.arange(views) / views - 0.5)], 1)
+    corner = centre - far * out - pitch * (pixels - 1) / 2 * (u + v)
     return cpu.DivergentPlan(
-        (size,) * 3, (pixels,) * 2, middle + near * out, corner, pitch * u, pitch * v, model=model
+        (size,) * 3, (pixels,) * 2, centre + near * out, corner, pitch * u, pitch * v, model=model
     )
+
+
+def fdk_call(size: int, views: int, pixels: int, threads: int) -> Callable[[], None]:
+    """The operator FDK, of the same scan."""
+    distance = 500.0 * size / 128
+    beam = tomo.ConeBeam(views, (pixels, pixels), 2.0, sod=distance, sdd=2 * distance)
+    reconstruct = tomo.FDK(tomo.XrayTransform(oa.Grid((size,) * 3), beam))
+    data = np.random.default_rng(0).random((views, pixels, pixels), np.float32)
+    out = np.empty((size,) * 3, np.float32)
+
+    def call() -> None:
+        cpu.set_num_threads(threads)
+        reconstruct(data, out=out)
+        cpu.set_num_threads(None)
+
+    return call
 
 
 def samples_inside(plan: cpu.DivergentPlan) -> int:
@@ -94,7 +124,7 @@ def engine_calls(
 
 
 def rtk_calls(size: int, views: int, pixels: int) -> dict[str, Callable[[], None]]:
-    """RTK's Joseph pair and its voxel-driven back projection, all on the CPU."""
+    """RTK's Joseph pair, its voxel-driven back projection and its FDK, all on the CPU."""
     import itk
     from itk import RTK as rtk
 
@@ -120,10 +150,14 @@ def rtk_calls(size: int, views: int, pixels: int) -> dict[str, Callable[[], None
         ("project", rtk.JosephForwardProjectionImageFilter, projections, volume),
         ("backproject", rtk.JosephBackProjectionImageFilter, volume, projections),
         ("voxels", rtk.BackProjectionImageFilter, volume, projections),
+        ("fdk", rtk.FDKConeBeamReconstructionFilter, volume, projections),
     ):
 
         def call(kind: object = kind, first: object = first, second: object = second) -> None:
-            run = kind[image_type, image_type].New()
+            types = (
+                (image_type,) if kind is rtk.FDKConeBeamReconstructionFilter else (image_type,) * 2
+            )
+            run = kind[types].New()
             run.SetInput(0, first)
             run.SetInput(1, second)
             run.SetGeometry(geometry)
@@ -150,10 +184,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small and few: does it run?")
     parser.add_argument("--large", action="store_true", help="256^3, 180 views of 384^2")
+    parser.add_argument("--only", metavar="NAME", help="project, backproject, voxels or fdk")
+    parser.add_argument("--cases", nargs="*", help="of circular, tilted, helical, siddon")
     parser.add_argument("--repeat", type=int, help="rounds (default 5, quick 1, large 3)")
     parser.add_argument("--threads", type=int, default=cpu.get_num_threads())
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    name = "projector_cone_large.json" if options.large else "projector_cone.json"
+    output = options.output or RESULTS / name
     size, views, pixels = (48, 20, 72) if options.quick else (128, 90, 192)
     if options.large:
         size, views, pixels = 256, 180, 384
@@ -171,12 +209,21 @@ def main() -> None:
     plans = {
         "circular": cone_plan(size, views, pixels),
         "tilted": cone_plan(size, views, pixels, 0.2),
+        "helical": cone_plan(size, views, pixels, 0.1, pitch_z=0.5),
         "siddon": cone_plan(size, views, pixels, 0.0, "siddon"),
     }
     for what, plan in plans.items():
         for threads in dict.fromkeys((1, options.threads)):
             for name, call in engine_calls(plan, threads, what != "siddon").items():
                 calls[f"{what} {name} {threads}"] = call
+    for threads in dict.fromkeys((1, options.threads)):
+        calls[f"circular fdk {threads}"] = fdk_call(size, views, pixels, threads)
+    if options.cases:
+        wanted = {"rate", "rtk", *options.cases}
+        calls = {key: call for key, call in calls.items() if key.split()[0] in wanted}
+    if options.only:
+        calls = {key: call for key, call in calls.items() if options.only in (*key.split(), "rate")}
+        calls["rate"] = lambda: rates.append(rate())
     times = measure(calls, repeat)
     del times["rate"]
 
@@ -203,7 +250,7 @@ def main() -> None:
         }
         cells = [f"{median:.3f}", f"{min(seconds):.3f}"]
         if what != "rtk":
-            count = updates if name == "voxels" else samples[what]
+            count = updates if name in {"voxels", "fdk"} else samples[what]
             row["giga_per_second_and_core"] = count / median / int(threads) / 1e9
             peer = times.get(f"rtk {name} all")
             row["times_rtk"] = statistics.median(peer) / median if peer else None
@@ -230,7 +277,11 @@ def main() -> None:
             line + "".join(f"{c:>{w}}" for c, w in zip(cells, (9, 9, 10, 8, 9, 9, 9), strict=False))
         )
 
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    if (options.only or options.cases) and output.exists():
+        measured = {(row["case"], row["threads"]) for row in rows}
+        before = json.loads(output.read_text())["rows"]
+        rows = [row for row in before if (row["case"], row["threads"]) not in measured] + rows
+    output.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "machine": about,
         "sizes": {"size": size, "views": views, "pixels": pixels},
@@ -240,8 +291,8 @@ def main() -> None:
         "updates": updates,
         "rows": rows,
     }
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"\nwritten: {options.output}")
+    output.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"\nwritten: {output}")
 
 
 if __name__ == "__main__":
