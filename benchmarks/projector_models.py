@@ -51,7 +51,9 @@ def main() -> None:
     options = parser.parse_args()
     size, repeat = (16, 1) if options.quick else (64, 3)
     rows = []
-    print(f"{'geometry, pixel / voxel':<24}{'model':<16}{'ray':>8}{'area':>8}{'ms':>9}{'ms back':>9}")
+    print(
+        f"{'geometry, pixel / voxel':<24}{'model':<16}{'ray':>8}{'area':>8}{'ms':>9}{'ms back':>9}"
+    )
     for name, geometry in geometries(size).items():
         flat = geometry.ndim == 2
         phantom = tomo.phantoms.shepp_logan(60.0) if flat else tomo.phantoms.shepp_logan_3d(60.0)
