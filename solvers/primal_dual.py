@@ -72,8 +72,9 @@ class PDHG(PrimalDual):
     shares of that. The objective's value falls like ``1 / k``.
 
     Memory beyond the data: 3 volumes (4 with two operators or more) and 2 elements of the ranges of the
-    operators in the terms. Cost per iteration: one application and one transpose of each of them. The
-    preconditioner takes one volume and one element of the ranges more, adaptive steps one of the latter.
+    operators in the terms; 1 for total variation on CPUs, whose dual step is done in one pass. Cost per
+    iteration: one application and one transpose of each of them. The preconditioner takes one volume and
+    one element of the ranges more, adaptive steps one of the latter.
 
     References
     ----------
