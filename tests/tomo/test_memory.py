@@ -30,6 +30,8 @@ TRANSFORMS = {
     "lines": lambda **o: tomo.XrayTransform(GRID, CONE, **o),
     "rays": lambda **o: tomo.XrayTransform(GRID, TILTED, **o),
     "siddon": lambda **o: tomo.XrayTransform(GRID, CONE, model="siddon", **o),
+    "footprint": lambda **o: tomo.XrayTransform(GRID, CONE, model="footprint", **o),
+    "footprint, rays": lambda **o: tomo.XrayTransform(GRID, TILTED, model="footprint", **o),
     "masks": lambda **o: tomo.XrayTransform(
         GRID, CONE, volume_mask=VOXELS, detector_mask=VOXELS[:20, :31, :40], **o
     ),
@@ -107,7 +109,9 @@ def test_parts_give_the_same(name):
                 np.testing.assert_allclose(out, expected, rtol=0, atol=3e-6 * expected.max())
 
 
-@pytest.mark.parametrize("name", ["parallel", "stack", "fan", "lines", "rays", "siddon", "masks"])
+@pytest.mark.parametrize(
+    "name", ["parallel", "stack", "fan", "lines", "rays", "siddon", "footprint", "masks"]
+)
 def test_the_pair_stays_exact(name):
     whole = TRANSFORMS[name]()
     A = TRANSFORMS[name](memory_limit=whole.cost().bytes // 3)
