@@ -28,6 +28,7 @@ __all__ = ["Device", "Prepared"]
 _LEGACY = (0, 1)  # two names of the stream that waits for all others
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _PLACES = (Input, Output, Scratch, Texture)
+_MOST_STAGING = 1 << 30  # bytes of page-locked memory that are kept between calls
 _ALIGNMENT = 256  # bytes; that of allocations
 _ALIGNED = {1: "0b", 2: "0h", 4: "0i", 8: "0q"}  # formats that take no room and move to a multiple
 
@@ -62,6 +63,7 @@ class Device:
         self._twins: dict[int, _Twin] = {}
         self._plans: dict[int, _PlanData] = {}
         self._gone: list[_PlanData] = []
+        self._staging: list[Any] = []
         atexit.register(self.close)
 
     def __enter__(self) -> None:
@@ -75,7 +77,7 @@ class Device:
         if self.process != os.getpid():
             return
         with self:
-            for kept in (self._plans, self._modules, self._twins, self._gone):
+            for kept in (self._plans, self._modules, self._twins, self._gone, self._staging):
                 kept.clear()
         self.context.detach()
 
@@ -147,6 +149,20 @@ class Device:
     def _forget(self, plan: int) -> None:
         # Called where the last reference goes, in any thread: without the context nothing can be freed.
         self._gone.append(self._plans.pop(plan))
+
+    def take_staging(self, size: int) -> Any:
+        """Page-locked bytes of the host, whose making takes longer than a copy: from before, if some fit."""
+        with self.lock:
+            fitting = [k for k, memory in enumerate(self._staging) if memory.size >= size]
+            if fitting:
+                return self._staging.pop(min(fitting, key=lambda k: self._staging[k].size))
+        return self.driver.pagelocked_empty(max(size, 1), np.uint8)
+
+    def give_staging_back(self, memory: Any) -> None:
+        """Keep page-locked bytes for the next call, unless there are many."""
+        with self.lock:
+            if memory.size + sum(kept.size for kept in self._staging) <= _MOST_STAGING:
+                self._staging.append(memory)
 
     def set_to_zero(self, pointer: int, size: int, stream: int) -> None:
         """Write zeros, on the caller's stream."""

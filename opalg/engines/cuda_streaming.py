@@ -244,15 +244,22 @@ class _Work:
                 raise self.device.out_of_memory(self.schedule.bytes) from None
             finally:
                 driver.Context.synchronize()
+                self._keep_staging()
                 self.__dict__.clear()  # while the context is there
+
+    def _keep_staging(self) -> None:
+        # In a function of its own: a variable of `run` would hold a buffer longer than the context.
+        for name in ("sources", "targets"):
+            for buffer in self.__dict__.get(name, ()):
+                self.device.give_staging_back(buffer.page_locked)
 
     def _allocate(self, dtype: Any) -> None:
         driver, (source, target) = self.device.driver, self.sizes
         several_sources = len(self.schedule.sources) > 1
         self.kernels, self.copies = driver.Stream(1), driver.Stream(1)
-        self.sources = [_Buffer(driver, source, dtype) for _ in range(1 + several_sources)]
+        self.sources = [_Buffer(self.device, source, dtype) for _ in range(1 + several_sources)]
         self.targets = [
-            _Buffer(driver, target, dtype) for _ in range(min(2, len(self.schedule.targets)))
+            _Buffer(self.device, target, dtype) for _ in range(min(2, len(self.schedule.targets)))
         ]
         self.sum_part: Any = driver.mem_alloc(target) if several_sources else None
         self.scratch: list[Any] = []
@@ -327,10 +334,11 @@ class _Work:
 class _Buffer:
     """Memory on the device with page-locked memory of the host beside it."""
 
-    def __init__(self, driver: Any, size: int, dtype: Any) -> None:
-        self.driver = driver
+    def __init__(self, device: Device, size: int, dtype: Any) -> None:
+        driver = self.driver = device.driver
         self.memory = driver.mem_alloc(size)
-        self.staging = driver.pagelocked_empty(size // dtype.itemsize or 1, dtype)
+        self.page_locked = device.take_staging(size)
+        self.staging = self.page_locked[: size // dtype.itemsize * dtype.itemsize].view(dtype)
         self.used, self.moved = driver.Event(2), driver.Event(2)
         self._destination: Any = None
 

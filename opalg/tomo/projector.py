@@ -23,7 +23,7 @@ class _TakesHalf(LinearOperator):
     """
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
-        library = None if self.domain.accepts(x) else library_of(x)
+        library = library_of(x)
         if library is None or library.dtype(x) not in _HALF or self.domain.dtype.itemsize != 4:
             return super().__call__(x, out)
         _check_shape(x, self.domain, f"the argument of {self}")

@@ -15,12 +15,14 @@ import pytest
 import opalg as oa
 from opalg import solvers, tomo
 from opalg.engines import compiler, cpu, cuda
+from opalg.engines.cuda_streaming import plan_schedule
 from opalg.engines.launches import launches
 from opalg.errors import (
     ArgumentError,
     DeviceError,
     DeviceMemoryError,
     DtypeError,
+    SpaceMismatchError,
 )
 
 torch = pytest.importorskip("torch", reason="the CUDA engine is tested with PyTorch's tensors")
@@ -181,6 +183,62 @@ def test_half_precision_is_rounded_once(direction, dtype, precision):
     expected = np.empty(result.shape, "float32")
     getattr(cpu, direction)(plan, x.cpu().float().numpy(), expected)
     assert difference(on_host(result), expected) < precision / 2
+
+
+def test_operators_take_half_precision_on_a_device():
+    A = transform("cone")
+    x = on_device(A.domain.random(0, batch=(2,))).half()
+    y = A(x)
+    assert (y.dtype, y.shape) == (torch.float16, (2, *A.range.shape))
+    assert difference(on_host(y), A(x.cpu().float().numpy())) < 1e-3
+    assert torch.equal(A(x, out=torch.empty_like(y)), y)
+    assert A.H(y.bfloat16()).dtype == torch.bfloat16
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(A(x).float().sum(), x)
+    assert torch.equal(gradient, A.H(torch.ones_like(y)))
+    with pytest.raises(SpaceMismatchError, match=r"must have shape \(15, 21, 27\)"):
+        A(x[..., 1:])
+    with pytest.raises(DtypeError, match="out must have the dtype"):
+        A(x.detach(), out=y.float())
+
+
+@cases("parallel 2D", "parallel 3D", "curved fan", "cone")
+def test_arrays_of_the_host_go_through_a_device(case):
+    A = transform(case)
+    B = transform(case, device="cuda")
+    x, y = A.domain.random(0, batch=(2,)), A.range.random(1)
+    calls = ((B, x, A(x)), (B.H, y, A.H(y)))
+    for operator, operand, expected in calls:
+        for _ in range(2):  # the second finds page-locked memory of the first
+            result = operator(operand)
+            assert type(result) is np.ndarray
+            assert difference(result, expected) < 1e-5
+    assert B[::2].device == "cuda"
+
+
+@directions("project", "backproject", "backproject_voxels")
+@cases("parallel 2D", "cone")
+def test_a_limit_of_memory_is_kept_by_working_in_parts(case, direction):
+    plan = plan_of(case)
+    source, target = plan.volume_shape, plan.projection_shape
+    if direction != "project":
+        source, target = target, source
+    x = np.random.default_rng(0).standard_normal((2, *source)).astype("float32")
+    expected = np.empty((2, *target), "float32")
+    getattr(cpu, direction)(plan, x, expected)
+    whole = x[0].nbytes + expected[0].nbytes
+    devices = (0, 1)[: torch.cuda.device_count()]
+    for limit, chosen in ((4 * whole, (0,)), (whole, devices), (whole // 2, (0,))):
+        schedule = plan_schedule(direction, plan, "float32", limit, len(chosen))
+        assert schedule.bytes <= limit
+        result = np.full_like(expected, np.nan)
+        cuda.run_on_host(direction, plan, x, result, chosen, limit)
+        assert difference(result, expected) < 1e-5
+    assert len(schedule.parts) > 1
+    with pytest.raises(
+        ArgumentError, match="memory_limit is 100 bytes, and the smallest parts need"
+    ):
+        cuda.run_on_host(direction, plan, x, result, (0,), 100)
 
 
 @cases()
