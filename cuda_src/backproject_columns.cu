@@ -21,14 +21,18 @@ namespace opalg {
 constexpr int kDepth = OPALG_DEPTH;
 constexpr int kRowMargin = kFlat ? 0 : 4;  // as in opalg/engines/launches.py, and at least the most taps
 
-// Adds what voxels gather from one column. t: the place of the first voxel among its rows, in rows.
-template <int Taps>
-OPALG_INLINE void add_taps(const Real* column, Offset row_stride, std::int64_t image_stride, int rows, Real weight, double t,
-                           Real step, Real (*sums)[kDepth]) {
-    const Real rate = Real(1) / step;
+// Adds what voxels gather from one column. t: the place of the first voxel among its rows, in rows. Inside: all taps of all
+// voxels lie in the rows or their margin; else they are moved there.
+template <int Taps, bool Inside>
+OPALG_INLINE void add_taps(const Real* rays, std::uint32_t column, std::uint32_t row_stride, std::int64_t image_stride, int rows,
+                           Real weight, double t, Real rate, Real step, Real (*sums)[kDepth]) {
     std::int32_t whole;
     Real part, share[Taps];
     split_position(Taps == 2 ? t : t - double(rate), whole, part);
+    whole += first_tap<Taps>;
+    // Rows are apart by what only the launch knows: a pointer for each tap, and one offset for all.
+    const Real* tap_rays[Taps];
+    for (int tap = 0; tap < Taps; ++tap) tap_rays[tap] = rays + std::int64_t(tap) * row_stride;
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
@@ -37,31 +41,43 @@ OPALG_INLINE void add_taps(const Real* column, Offset row_stride, std::int64_t i
         Real fraction;
         split_floor<Real>(part + Real(k) * rate, climbed, fraction);
         gather_weights<Taps, Real>(fraction, step, share);
-        int first = whole + int(climbed) + first_tap<Taps>;
-        first = first < -kRowMargin ? -kRowMargin : first > rows ? rows : first;
-        const Real* row = column + Offset(first) * row_stride;
+        int first = whole + int(climbed);
+        if constexpr (!Inside) first = first < -kRowMargin ? -kRowMargin : first > rows ? rows : first;
+        // Offsets count from the first row of zeros, so that 32 bits without a sign hold them.
+        const std::uint32_t offset = std::uint32_t(first + kRowMargin) * row_stride + column;
         for (int image = 0; image < kBatch; ++image) {
             Real sum = 0;
-            for (int tap = 0; tap < Taps; ++tap) sum += share[tap] * __ldg(row + image * image_stride + tap * row_stride);
+            for (int tap = 0; tap < Taps; ++tap)
+                sum += share[tap] * __ldg(tap_rays[tap] + image * image_stride + offset);
             sums[image][k] += weight * sum;
         }
     }
 }
 
-// The same for rows that lie closer than half a voxel.
-OPALG_INLINE void add_many(const Real* column, Offset row_stride, std::int64_t image_stride, int rows, Real weight, double t,
-                           Real step, Real (*sums)[kDepth]) {
-    const double rate = 1 / double(step);
+// The same for rows that lie closer than half a voxel: as many taps as it takes, one after the other.
+OPALG_INLINE void add_many(const Real* rays, std::uint32_t column, std::uint32_t row_stride, std::int64_t image_stride,
+                           int rows, Real weight, double t, Real rate, Real step, Real (*sums)[kDepth]) {
+    std::int32_t whole;
+    Real part;
+    split_position(t - double(rate), whole, part);
+    const int taps = int(2 * rate) + 1;
+#if defined(__CUDACC__)
+#pragma unroll 1
+#endif
+    for (int tap = 1; tap <= taps; ++tap) {
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
-    for (int k = 0; k < kDepth; ++k) {
-        const double middle = t + k * rate;
-        const int first = bounded(ceil(middle - rate), 0, rows), last = bounded(floor(middle + rate), -1, rows - 1);
-        for (int row = first; row <= last; ++row) {
-            const Real share = weight * tent<Real>(step * Real(row - middle));
+        for (int k = 0; k < kDepth; ++k) {
+            IndexOf<Real> climbed;
+            Real fraction;
+            split_floor<Real>(part + Real(k) * rate, climbed, fraction);
+            int row = whole + int(climbed) + tap;
+            row = row < -1 ? -1 : row > rows ? rows : row;
+            const Real share = weight * tent<Real>(step * (Real(tap) - fraction) - Real(1));
+            const std::uint32_t offset = std::uint32_t(row + kRowMargin) * row_stride + column;
             for (int image = 0; image < kBatch; ++image)
-                sums[image][k] += share * __ldg(column + image * image_stride + Offset(row) * row_stride);
+                sums[image][k] += share * __ldg(rays + image * image_stride + offset);
         }
     }
 }
@@ -85,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     const double p[3] = {double(x), double(y), 0};
     for (int first = int(blockIdx.y) * kDepth; first < nz; first += int(gridDim.y) * kDepth) {
         Real sums[kBatch][kDepth] = {};
-        const Real* rays = weighted + group * image_stride + std::int64_t(kRowMargin) * nu;
+        const Real* rays = weighted + group * image_stride;
         for (int view = 0; view < views; ++view, rays += view_stride) {
             const int middle =
                 column_below(shadow_column<kParallel, kCurved>(shadows + std::int64_t(view) * 10, p, arc_step, nu), nu);
@@ -112,18 +128,31 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                 } else {
                     const double start = __ldg(entry + 2 * table) + __ldg(entry + 3 * table) * plane;
                     const double step = __ldg(entry + 4 * table) + __ldg(entry + 5 * table) * plane;
-                    const double t = (first - start) * quick_inverse(step);
-                    const Real narrow = Real(step);
-                    // A step of one or a little less, by rounding, too: both ways are right there.
-                    if (narrow >= Real(1)) add_taps<2>(rays + u, nu, image_stride, nv, weight, t, narrow, sums);
-                    else if (narrow >= Real(2.0001 / 3)) add_taps<3>(rays + u, nu, image_stride, nv, weight, t, narrow, sums);
-                    else if (narrow >= Real(0.5001)) add_taps<4>(rays + u, nu, image_stride, nv, weight, t, narrow, sums);
-                    else add_many(rays + u, nu, image_stride, nv, weight, t, narrow, sums);
+                    const double inverse = quick_inverse(step), t = (first - start) * inverse;
+                    const double end = t + (kDepth - 1) * inverse;
+                    const Real narrow = Real(step), rate = Real(inverse);
+                    if (!(end + inverse > 0 && t - inverse < nv)) {
+                        // All voxels lie beside the detector.
+                    } else if (narrow < Real(0.5001)) {
+                        add_many(rays, u, nu, image_stride, nv, weight, t, rate, narrow, sums);
+                    } else if (!(t > 0 && end < nv)) {
+                        add_taps<4, false>(rays, u, nu, image_stride, nv, weight, t, rate, narrow, sums);
+                    } else if (narrow >= Real(1)) {
+                        add_taps<2, true>(rays, u, nu, image_stride, nv, weight, t, rate, narrow, sums);
+                    } else if (narrow >= Real(2.0001 / 3)) {
+                        add_taps<3, true>(rays, u, nu, image_stride, nv, weight, t, rate, narrow, sums);
+                    } else {
+                        add_taps<4, true>(rays, u, nu, image_stride, nv, weight, t, rate, narrow, sums);
+                    }
                 }
             }
         }
-        for (int k = 0; k < kDepth && first + k < nz; ++k)
-            for (int image = 0; image < kBatch; ++image)
+        // Unrolled, as every loop over the sums: an index that is known only at run time would put them into memory.
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+        for (int k = 0; k < kDepth; ++k)
+            for (int image = 0; image < kBatch && first + k < nz; ++image)
                 volumes[images.volume + (group + image) * images.volume_stride +
                         (std::int64_t(first + k) * ny + y) * nx + x] = stored(sums[image][k]);
     }

@@ -191,8 +191,12 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             else
                 add_line<false>(line, pixels, sums);
         }
-        for (int k = 0; k < kDepth && first + k < nz; ++k)
-            for (int i = 0; i < kBatch; ++i)
+        // Unrolled, as every loop over the sums: an index that is known only at run time would put them into memory.
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+        for (int k = 0; k < kDepth; ++k)
+            for (int i = 0; i < kBatch && first + k < nz; ++i)
                 volumes[((image + i) * nz + first + k) * slice + std::int64_t(y) * nx + x] = stored(sums[i][k]);
     }
 }

@@ -78,6 +78,9 @@ template <class V> struct Ramp {
 };
 
 template <class V> OPALG_INLINE V tent(V distance) {
+#if defined(__CUDACC__)
+    return larger<V>(V(1) - fabs(distance), V(0));
+#endif
     return larger<V>(RealOf<V>(1) - larger<V>(distance, -distance), broadcast<V>(0));
 }
 
@@ -115,7 +118,9 @@ template <int Taps, class V> OPALG_INLINE void gather_weights(V fraction, RealOf
     } else {
         V above = step - step * fraction;  // from the lower edge of the tent up to the ray, in pixels
         for (int k = 0; k < Taps; ++k) {
-            weight[k] = larger<V>(smaller<V>(above, Real(2) - above), zero);
+            // Lanes have no quick magnitude: the lesser of both sides of the tent.
+            if constexpr (Lanes<V>::count == 1) weight[k] = tent<V>(above - Real(1));
+            else weight[k] = larger<V>(smaller<V>(above, Real(2) - above), zero);
             above = above + step;
         }
     }

@@ -143,6 +143,8 @@ class Case:
         """
         if self.model != "joseph" or not self.upright or self.shadows[1].array.any():
             return None
+        if (self.nv + 8) * self.nu >= 2**32:  # more than offsets within a view can count
+            return None
         source, corner, u_step, v_step, centre = self.vectors.swapaxes(0, 1)[:, :, None]
         u = np.arange(self.nu)[:, None]
         if self.curved:
@@ -246,7 +248,7 @@ class Case:
             ("OPALG_PARALLEL", str(int(self.parallel))),
             ("OPALG_CURVED", str(int(self.curved))),
             ("OPALG_BATCH", str(images)),
-            ("OPALG_WIDE", str(int(max(self.volume_size, (self.nv + 8) * self.nu) >= 2**31))),
+            ("OPALG_WIDE", str(int(self.volume_size >= 2**31))),
         )
 
 
