@@ -71,7 +71,7 @@ OPALG_INLINE void add_ray(const Real* rays, std::int64_t image_stride, int colum
 
 // views [view] of SliceView; weighted [image of this launch, view, u]: see weigh_rays.cu. Output volumes [image, y, x].
 // Grid: tiles of x and y, 1, groups of images.
-extern "C" __global__ void __launch_bounds__(256, 3)
+extern "C" __global__ void __launch_bounds__(256, OPALG_BATCH < 4 ? 3 : 2)
     backproject_slices(std::int32_t nx, std::int32_t ny, std::int32_t nu, std::int32_t view_count, opalg::Images images,
                        const opalg::SliceView* __restrict__ views, const opalg::Real* __restrict__ weighted,
                        opalg::Store* __restrict__ volumes) {

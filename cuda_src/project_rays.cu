@@ -87,7 +87,7 @@ OPALG_INLINE void add_planes(const RayLine<double>& line, const RayPlanes& volum
 // views [views, 5, 3], arc [2, nu] (see ray_views.cuh); volumes [image, z, y, x]; turned: the images of this launch as
 // [image, z, x, y], needed if some ray runs along x.
 // Output projections [image, view, v, u]. Grid: see ray_place; groups of images along z.
-extern "C" __global__ void __launch_bounds__(256, 3)
+extern "C" __global__ void __launch_bounds__(256, OPALG_BATCH < 4 ? 3 : 2)
     project_rays(opalg::RayGeometry g, opalg::Images images, const double* __restrict__ views,
                  const double* __restrict__ arc, const opalg::Store* __restrict__ volumes,
                  const opalg::Store* __restrict__ turned, opalg::Store* __restrict__ projections) {
