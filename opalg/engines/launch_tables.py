@@ -41,14 +41,13 @@ class Case:
 
     def __init__(self, plan: DivergentPlan) -> None:
         self.flat = len(plan.volume_shape) == 2
-        one = (1,) if self.flat else ()
-        self.nz, self.ny, self.nx = (*one, *plan.volume_shape)
-        self.nv, self.nu = (*one, *plan.detector_shape)
+        self.nz, self.ny, self.nx = (1, *plan.volume_shape)[-3:]
+        self.nv, self.nu = (1, *plan.detector_shape)[-2:]
         self.views = len(plan.sources)
         self.parallel = plan.parallel
         self.curved = plan.arc_centres is not None
         self.model = plan.model
-        spacing = (*(plan.spacing or ()), *map(float, one))
+        spacing = (*(plan.spacing or ()), *([1.0] if self.flat else []))
         sizes = (self.nx, self.ny, self.nz, self.nu, self.nv, self.views)
         self.geometry = np.array((*sizes, spacing), RAY_GEOMETRY)[()]
         self.vectors = self._vectors(plan)
@@ -156,7 +155,10 @@ class Case:
         pixel[..., 2] += np.where(rise < 0, (self.nv - 1) * rise, 0)
         way = np.broadcast_to(source, pixel.shape) if self.parallel else pixel - source
         along_x = np.abs(way[..., 0]) > np.abs(way[..., 1])
-        pick = lambda a: np.where(along_x, *np.moveaxis(a[..., :2], -1, 0))  # noqa: E731
+
+        def pick(vectors: np.ndarray) -> np.ndarray:
+            return np.where(along_x, vectors[..., 0], vectors[..., 1])
+
         along, most = pick(way), np.abs(way[..., :2]).max(axis=-1)
         start = pixel if self.parallel else source
         place, other = pick(start), pick(start[..., 1::-1])
@@ -224,7 +226,8 @@ class Case:
     def arc(self) -> np.void:
         """`Arc` of ``cuda_src/voxel_shadow.cuh``."""
         middle = self.arc_step * self.nu / 2
-        return np.array((self.arc_step, middle), [("step", np.float64), ("middle", np.float64)])[()]
+        arc = np.array([(self.arc_step, middle)], [("step", np.float64), ("middle", np.float64)])
+        return arc[0]
 
     def images(self, volume: int, projection: int, rows: int | None = None) -> np.void:
         """`Images` of ``cuda_src/ray_views.cuh``: the first volume, and where its projection begins.
@@ -235,7 +238,7 @@ class Case:
         if rows is not None:
             strides = (self.nu, self.nu * rows)
         place = (volume * self.volume_size, self.volume_size, projection, *strides)
-        return np.array(place, IMAGES)[()]
+        return np.array([place], IMAGES)[0]
 
     def defines(self, dtype: str, images: int) -> tuple[tuple[str, str], ...]:
         """Macros of ``cuda_src/device.cuh``."""

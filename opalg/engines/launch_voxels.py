@@ -32,7 +32,7 @@ def backproject_voxels(
         source: Input | Texture = Input()
         if texture and case.projection_size:
             shape = (case.views, case.nv, case.nu)
-            source = Texture(source, shape, layered=True, offset=first * case.projection_size)
+            source = Texture(Input(), shape, layered=True, offset=first * case.projection_size)
         yield Launch(
             "backproject_voxels.cu",
             "backproject_voxels",
