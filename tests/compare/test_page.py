@@ -76,19 +76,19 @@ def findings(document):
 
 
 @pytest.fixture(scope="module")
-def page(scan, tmp_path_factory):
+def page(module_scan, tmp_path_factory):
     def broken(y):
         raise ValueError("</script><script>alert(1)</script>")
 
     report = solvers.compare(
         {
-            "FBP": tomo.FBP(scan.A),
-            "SIRT": solvers.SIRT(scan.A, iterations=12),
-            "CGLS </script> & <b>co</b>": solvers.CGLS(scan.A, iterations=5),
+            "FBP": tomo.FBP(module_scan.A),
+            "SIRT": solvers.SIRT(module_scan.A, iterations=12),
+            "CGLS </script> & <b>co</b>": solvers.CGLS(module_scan.A, iterations=5),
             "broken": broken,
         },
-        scan.y,
-        truth=scan.truth,
+        module_scan.y,
+        truth=module_scan.truth,
         metrics=["psnr", "rmse"],
     )
     return report.to_html(tmp_path_factory.mktemp("page") / "report.html", title="A <small> study")

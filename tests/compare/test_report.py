@@ -11,12 +11,11 @@ from opalg.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
-def report(scan):
+def report(module_scan):
     def broken(y):
         raise ValueError("<b>no</b> & never")
 
-    # An operator of its own: sums of rows and columns are computed once for each, and calls are counted.
-    A = tomo.XrayTransform(scan.A.domain, scan.A.geometry)
+    A = module_scan.A
     return solvers.compare(
         {
             "FBP": tomo.FBP(A),
@@ -24,8 +23,8 @@ def report(scan):
             "CGLS": solvers.CGLS(A, iterations=5),
             "broken": broken,
         },
-        scan.y,
-        truth=scan.truth,
+        module_scan.y,
+        truth=module_scan.truth,
         metrics=["psnr", "rmse"],
     )
 
