@@ -28,7 +28,7 @@ void project(const float* image, float* sums, ParallelView view, int planes, int
 
 
 def run(*command):
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 
