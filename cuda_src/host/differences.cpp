@@ -119,16 +119,37 @@ void for_samples(const Rows<T>& rows, const DifferenceTerm& term, const T* sourc
     }
 }
 
+// Items [first, last) that are left of a share, in one word: its owner takes them from the front, others from the back.
+class Share {
+public:
+    void set(std::int64_t first, std::int64_t last) { left_ = std::uint64_t(first) << 32 | std::uint64_t(last); }
+
+    // The item taken; -1 if none is left.
+    std::int64_t take(bool front) {
+        std::uint64_t left = left_.load(std::memory_order_relaxed);
+        while (true) {
+            const std::uint64_t first = left >> 32, last = left & 0xffffffff;
+            if (first >= last) return -1;
+            const std::uint64_t rest = front ? left + (std::uint64_t(1) << 32) : left - 1;
+            if (left_.compare_exchange_weak(left, rest, std::memory_order_relaxed))
+                return std::int64_t(front ? first : last - 1);
+        }
+    }
+
+private:
+    std::atomic<std::uint64_t> left_{0};
+};
+
 // body(item, thread) for every item as Team::run, but every thread begins with a share of its own: when fields that fit
-// the caches of the processors are worked on again and again, it finds its part where it left it.
+// the caches of the processors are worked on again and again, it finds its part where it left it. Who has done his share
+// helps from the far end of another, which is then the same few items again and again.
 template <class Body> void run_in_shares(Team& team, std::int64_t count, const Body& body) {
     const std::int64_t shares = std::min<std::int64_t>(team.size(), count);
-    std::vector<std::atomic<std::int64_t>> next(std::size_t(std::max<std::int64_t>(shares, 0)));
-    for (std::int64_t s = 0; s < shares; ++s) next[std::size_t(s)] = s * count / shares;
+    std::vector<Share> left(std::size_t(std::max<std::int64_t>(shares, 0)));
+    for (std::int64_t s = 0; s < shares; ++s) left[std::size_t(s)].set(s * count / shares, (s + 1) * count / shares);
     team.run(shares, [&](std::int64_t own, int thread) {
-        for (std::int64_t k = 0; k < shares; ++k) {  // the own one first, then what others have not done
-            const std::int64_t s = (own + k) % shares, end = (s + 1) * count / shares;
-            for (std::int64_t item; (item = next[std::size_t(s)].fetch_add(1, std::memory_order_relaxed)) < end;) {
+        for (std::int64_t k = 0; k < shares; ++k) {
+            for (std::int64_t item; (item = left[std::size_t((own + k) % shares)].take(k == 0)) >= 0;) {
                 if (team.stopped(thread)) return;
                 body(item, thread);
             }

@@ -3,21 +3,11 @@
 #include <system_error>
 
 #include "ledger.h"
+#include "look_out.h"
 
 namespace opalg {
 
 constexpr std::chrono::milliseconds kPollInterval(50);
-
-// Rounds follow each other closely, and waking a thread takes longer than many a round: look out for a moment first.
-template <class Condition> static bool look_out_for(const Condition& condition) {
-    constexpr std::chrono::microseconds moment(30);
-    const auto end = std::chrono::steady_clock::now() + moment;
-    do {
-        if (condition()) return true;
-        std::this_thread::yield();
-    } while (std::chrono::steady_clock::now() < end);
-    return condition();
-}
 
 Team::Team(int threads, std::function<bool()> interrupted) : interrupted_(std::move(interrupted)) {
     if (Rehearsal::current()) {
@@ -37,7 +27,7 @@ Team::~Team() {
         closing_ = true;
     }
     started_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
+    workers_.clear();
 }
 
 void Team::run(std::int64_t count, const std::function<void(std::int64_t, int)>& body) {

@@ -1,7 +1,7 @@
 // Threads that share the work of one call.
 //
-// A team lives as long as one projection: nothing survives the call, so forked children and interpreters that end are
-// safe, and no second thread runtime meets the one of a deep-learning library. Items are handed out by a counter.
+// A team lives as long as one projection, and borrows its threads (workers.h): no second thread runtime meets the one of
+// a deep-learning library. Items are handed out by a counter.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,9 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <thread>
 #include <vector>
+
+#include "workers.h"
 
 namespace opalg {
 
@@ -63,7 +64,7 @@ private:
     std::atomic<bool> closing_{false};
     bool cancelled_ = false;
     std::exception_ptr error_;
-    std::vector<std::thread> workers_;
+    std::vector<BorrowedWorker> workers_;
 };
 
 template <class T> void fill_with_zeros(T* target, std::int64_t count, Team& team) {

@@ -161,10 +161,11 @@ class Operator(Value):
                 self._apply(x, out)
             return out
         operands, results = flat(x), flat(out)
-        if any(isinstance(part, np.ndarray) and not part.flags.writeable for part in results):
-            raise ArgumentError(f"out of {self} is read-only")
+        for part in results:
+            if isinstance(part, np.ndarray) and not part.flags.writeable:
+                raise ArgumentError(f"out of {self} is read-only")
         every = operands + results
-        if not all(type(part) is np.ndarray for part in every):
+        if set(map(type, every)) != {np.ndarray}:
             if any(namespace(part) is not namespace(operands[0]) for part in every):
                 raise ArgumentError(
                     f"the argument and out of {self} must be of one array library, got "

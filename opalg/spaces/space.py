@@ -297,7 +297,8 @@ class Space(Value):
 
     def batch_shape(self, x: Array) -> tuple[int, ...]:
         """The extents of the batch axes of an element."""
-        return tuple(x.shape[: x.ndim - self.ndim])
+        batch = len(x.shape) - len(self.shape)
+        return tuple(x.shape[:batch]) if batch else ()
 
     # Linear algebra
 

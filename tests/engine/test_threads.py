@@ -132,7 +132,8 @@ def test_number_of_threads(monkeypatch, default_threads):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_can_project(joseph, problem):
-    """No thread outlives a call, so a child made by fork (as by data loaders) is whole."""
+    """Threads that wait for the next call do not exist in a child made by fork (as by data loaders): it
+    starts its own."""
     program = """
 import os, numpy as np
 from opalg.engines import cpu
@@ -150,3 +151,33 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
     )
     assert result.stdout == "0\n", result.stderr
+
+
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/task"), reason="this system does not list threads"
+)
+def test_calls_borrow_the_same_threads_again():
+    """One call after the other needs one worker, two at once need two; the process ends quietly."""
+    program = """
+import os, threading, time, numpy as np
+from opalg.engines import cpu
+plan = cpu.ParallelPlan((300, 300), (300,), np.tile([[0, 0, 1, 0, .1, 1.]], (90, 1)), np.ones(90))
+x, results = np.ones((300, 300)), [np.empty((90, 300)) for _ in range(4)]
+count = lambda: len(os.listdir("/proc/self/task"))
+before = count()
+def call(y):
+    for _ in range(50):
+        cpu.project(plan, x, y, threads=2)
+call(results[0])
+print(count() - before)
+callers = [threading.Thread(target=call, args=(y,)) for y in results[1:]]
+for caller in callers: caller.start()
+for caller in callers: caller.join()
+end = time.monotonic() + 10  # the callers themselves may take a moment to leave
+while count() - before > 3 and time.monotonic() < end: time.sleep(0.01)
+print(1 <= count() - before <= 3, all((y == results[0]).all() for y in results))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert (result.stdout, result.stderr, result.returncode) == ("1\nTrue True\n", "", 0)
