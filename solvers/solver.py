@@ -13,7 +13,7 @@ import numpy as np
 from opalg.arrays import Array, copy, is_torch, namespace, short_repr
 from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 from opalg.operators import LinearOperator, Operator, printing
-from opalg.operators.operator import Cost
+from opalg.operators.costs import Cost
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.fields import Declared, positional
 from opalg.solvers.state import State

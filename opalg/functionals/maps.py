@@ -7,7 +7,7 @@ from typing import Any
 from opalg.arrays import Array, is_torch
 from opalg.functionals import steps
 from opalg.operators import LinearOperator, Operator, printing
-from opalg.operators.operator import Cost
+from opalg.operators.costs import Cost
 from opalg.spaces import Blocks
 
 __all__ = ["Proximal", "RieszGradient"]

@@ -10,7 +10,7 @@ from opalg.arrays import Array, as_numpy, namespace
 from opalg.errors import ArgumentError, SpaceMismatchError
 from opalg.interop.adjoints import adjoint_is_exact
 from opalg.operators import LinearOperator
-from opalg.operators.operator import Cost
+from opalg.operators.costs import Cost
 from opalg.spaces import Grid, Space
 
 __all__ = ["from_astra"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from opalg.arrays import Array, namespace
 from opalg.operators import norms, printing, workspace
+from opalg.operators.costs import Cost
 from opalg.operators.expressions import LinearExpression
-from opalg.operators.operator import Cost, LinearOperator, Operator
+from opalg.operators.operator import LinearOperator, Operator
 from opalg.spaces import Blocks
 
 __all__ = ["Conjugate", "Gram"]

@@ -11,8 +11,9 @@ import numpy as np
 
 from opalg.arrays import Array, as_numpy, copy, is_torch, namespace
 from opalg.errors import ArgumentError, DtypeError, SpaceMismatchError
+from opalg.operators.costs import Cost
 from opalg.operators.norms import Bounds
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.spaces import Space
 
 __all__ = ["AxisMatrix", "Separable"]

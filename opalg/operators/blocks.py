@@ -11,8 +11,9 @@ import numpy as np
 from opalg.arrays import Array
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.operators import norms, printing
+from opalg.operators.costs import Cost
 from opalg.operators.elementary import Diagonal, _copy
-from opalg.operators.operator import Cost, LinearOperator, Operator
+from opalg.operators.operator import LinearOperator, Operator
 from opalg.spaces import Blocks, ProductSpace
 from opalg.spaces.compatibility import join, remedy
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from opalg.arrays import Array, Constant, as_numpy, is_array, is_torch
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError, NotSupportedError
+from opalg.operators.costs import Cost
 from opalg.operators.fourier_filter import FilterGram, FourierFilter
 from opalg.operators.norms import Bounds, refined
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.spaces import Grid, Space
 
 __all__ = ["CircularConvolution", "Convolution"]

@@ -28,9 +28,10 @@ from opalg.arrays import Array
 from opalg.errors import ArgumentError
 from opalg.operators import printing
 from opalg.operators.compiled_differences import CompiledDifferences, along_axes, along_axis
+from opalg.operators.costs import Cost
 from opalg.operators.difference_norms import first_difference_norm, second_difference_norm
 from opalg.operators.norms import Bounds, refined
-from opalg.operators.operator import Cost, LinearOperator, algebra
+from opalg.operators.operator import LinearOperator, algebra
 from opalg.operators.stencils import Stencil, first_difference, second_difference
 from opalg.spaces import Blocks, Space
 

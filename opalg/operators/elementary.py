@@ -9,8 +9,9 @@ import numpy as np
 from opalg.arrays import Array, Constant, as_numpy, copy, dtype_of, is_array, multiply
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError, NotSupportedError
 from opalg.operators import printing
+from opalg.operators.costs import Cost
 from opalg.operators.norms import Bounds
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.operators.scalars import as_scalar, conjugate
 from opalg.spaces import Blocks, Space
 

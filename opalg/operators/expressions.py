@@ -15,8 +15,9 @@ from typing import Any
 from opalg.arrays import Array
 from opalg.errors import SpaceMismatchError
 from opalg.operators import norms, printing, workspace
+from opalg.operators.costs import Cost
 from opalg.operators.elementary import Scaling
-from opalg.operators.operator import Cost, LinearOperator, Operator
+from opalg.operators.operator import LinearOperator, Operator
 from opalg.operators.scalars import as_scalar, conjugate
 from opalg.spaces.compatibility import join, remedy
 

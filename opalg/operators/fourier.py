@@ -10,9 +10,10 @@ import numpy as np
 
 from opalg.arrays import Array, copy, is_array, namespace
 from opalg.errors import ArgumentError, DtypeError, NotSupportedError
+from opalg.operators.costs import Cost
 from opalg.operators.fft import transform
 from opalg.operators.norms import Bounds
-from opalg.operators.operator import Cost, LinearOperator, algebra
+from opalg.operators.operator import LinearOperator, algebra
 from opalg.spaces import Space
 
 __all__ = ["FourierTransform", "RealFourierTransform"]

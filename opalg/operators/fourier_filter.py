@@ -10,8 +10,8 @@ import numpy as np
 
 from opalg.arrays import Array, Constant, copy, multiply, namespace
 from opalg.operators.adjoints import Gram
+from opalg.operators.costs import Cost
 from opalg.operators.fft import transform
-from opalg.operators.operator import Cost
 
 __all__ = ["FilterGram", "FourierFilter"]
 

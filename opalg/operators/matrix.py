@@ -19,8 +19,9 @@ from opalg.arrays import (
     namespace,
 )
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError, SpaceMismatchError
+from opalg.operators.costs import Cost
 from opalg.operators.norms import Bounds, measured, refined
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.spaces import Space
 
 __all__ = ["MatrixOperator"]

@@ -8,8 +8,9 @@ from opalg.arrays import Array, Constant
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import printing, workspace
 from opalg.operators.blocks import diagonal_of
+from opalg.operators.costs import Cost
 from opalg.operators.expressions import LinearProduct, LinearSum
-from opalg.operators.operator import Cost, LinearOperator, Operator, algebra
+from opalg.operators.operator import LinearOperator, Operator, algebra
 from opalg.spaces.compatibility import join, remedy
 from opalg.spaces.parts import flat, unflat
 

@@ -19,10 +19,11 @@ from opalg.errors import (
     NotSupportedError,
 )
 from opalg.operators.convolution import _fast_length
+from opalg.operators.costs import Cost
 from opalg.operators.fourier import Norm
 from opalg.operators.fourier_filter import FilterGram, FourierFilter
 from opalg.operators.norms import Bounds, refined
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.spaces import Space
 
 __all__ = ["NonuniformFourierTransform"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,12 +24,13 @@ from opalg.arrays import (
 )
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.operators import autograd, norms, printing, workspace
+from opalg.operators.costs import Cost
 from opalg.operators.scalars import is_scalar, refuse_product
 from opalg.spaces import Blocks
 from opalg.spaces.parts import flat, leaves
 from opalg.values import Value
 
-__all__ = ["Cost", "LinearOperator", "Operator", "algebra"]
+__all__ = ["LinearOperator", "Operator", "algebra"]
 
 
 class _Algebra:
@@ -49,20 +50,6 @@ class _Algebra:
 
 
 algebra = _Algebra()
-
-
-class Cost(NamedTuple):
-    """What one application of an operator to one element costs."""
-
-    operations: int
-    """Additions and multiplications, roughly."""
-    bytes: int
-    """Bytes of operands, results and what is needed between, each counted once per operator."""
-
-    def __add__(self, other: object) -> Cost:
-        if not isinstance(other, Cost):
-            return NotImplemented
-        return Cost(self.operations + other.operations, self.bytes + other.bytes)
 
 
 class Operator(Value):

@@ -9,9 +9,10 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import ArgumentError
+from opalg.operators.costs import Cost
 from opalg.operators.differences import Boundary, Gradient, Scheme
 from opalg.operators.norms import Bounds, refined
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.spaces import Blocks, Space
 
 __all__ = ["SymmetrisedGradient"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from opalg.arrays import Array
 from opalg.operators import norms, printing
-from opalg.operators.operator import Cost, LinearOperator, Operator
+from opalg.operators.costs import Cost
+from opalg.operators.operator import LinearOperator, Operator
 
 __all__ = ["Transposed"]
 

@@ -12,10 +12,11 @@ import numpy as np
 from opalg.arrays import Array, copy, dtype_of
 from opalg.errors import ArgumentError, MissingExtraError, NotSupportedError
 from opalg.operators.axiswise import AxisMatrix
+from opalg.operators.costs import Cost
 from opalg.operators.elementary import Identity
 from opalg.operators.fourier import _as_axes
 from opalg.operators.norms import Bounds, refined
-from opalg.operators.operator import Cost, LinearOperator
+from opalg.operators.operator import LinearOperator
 from opalg.spaces import Blocks, ProductSpace, Space
 
 __all__ = ["WaveletReconstruction", "WaveletTransform"]

@@ -10,8 +10,8 @@ import numpy as np
 from opalg.arrays import Array, as_numpy, is_array
 from opalg.errors import AccuracyWarning, ArgumentError
 from opalg.operators import Diagonal, LinearOperator, Operator, Scaling
+from opalg.operators.costs import Cost
 from opalg.operators.norms import Bounds
-from opalg.operators.operator import Cost
 from opalg.spaces import Space
 from opalg.tomo import weights
 from opalg.tomo.circle import circular_scan

@@ -11,8 +11,8 @@ import scipy.fft
 from opalg.arrays import Array, Constant, as_numpy, dtype_of, is_array, is_torch, namespace
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError
 from opalg.operators import LinearOperator
+from opalg.operators.costs import Cost
 from opalg.operators.norms import Bounds, refined
-from opalg.operators.operator import Cost
 from opalg.spaces import Space
 
 __all__ = ["FrequencyFilter", "num_frequencies", "padded_length"]

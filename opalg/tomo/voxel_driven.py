@@ -9,7 +9,7 @@ from opalg.arrays import Array
 from opalg.engines import cpu, cuda
 from opalg.engines.divergent import DivergentPlan
 from opalg.errors import ArgumentError
-from opalg.operators.operator import Cost
+from opalg.operators.costs import Cost
 from opalg.spaces import Grid
 from opalg.tomo.dispatch import run
 from opalg.tomo.masks import clear, masked

@@ -10,7 +10,7 @@ import numpy as np
 from opalg.arrays import Array
 from opalg.engines import cpu, cuda
 from opalg.errors import ArgumentError, DtypeError
-from opalg.operators.operator import Cost
+from opalg.operators.costs import Cost
 from opalg.spaces import Grid
 from opalg.tomo.dispatch import device_numbers, run
 from opalg.tomo.geometry import Geometry
