@@ -31,7 +31,11 @@ struct FootprintKind {
 template <class V> OPALG_INLINE V absolute(V x) { return larger<V>(x, -x); }
 template <class V> OPALG_INLINE V arc_tangent(V y, V x) {
     if constexpr (Lanes<V>::count == 1) {
+#if defined(__CUDACC__)
+        return atan2(y, x);
+#else
         return V(__builtin_atan2(y, x));
+#endif
     } else {
         for (int l = 0; l < Lanes<V>::count; ++l) y[l] = __builtin_atan2(y[l], x[l]);
         return y;
@@ -150,5 +154,46 @@ template <bool Flat, class D> OPALG_INLINE auto voxel_shadow(const FootprintView
     seen &= depth <= broadcast<D>(1 + 1e-12);
     return seen;
 }
+
+// What sums over voxels are multiplied with at a pixel: voxel volume over pixel area. Physical vectors: the way of the
+// pixel's ray, and the steps to the next column and row; zero where the ray does not pass through the pixel's face.
+OPALG_INLINE double pixel_scale(const double way[3], const double u_step[3], const double v_step[3], double volume) {
+    double normal[3];
+    cross_product(u_step, v_step, normal);
+    const double length = __builtin_sqrt(dot_product(way, way));
+    const double area = magnitude(dot_product(normal, way));  // times length
+    return area > 0 ? volume * length / area : 0.0;
+}
+
+// How a voxel that is seen is shared among pixels, but for their scales. Flat: a slice, all of it in row 0.
+template <bool Flat, class Real> struct FootprintShare {
+    double u, v, reach_u, reach_v;  // of what it touches, half a pixel included
+    Trapezoid<Real> shape;
+    Real shift, row_reach, most, scale;
+
+    OPALG_INLINE_MEMBER FootprintShare(const VoxelShadow<double>& s, int power)
+        : u(s.u), v(Flat ? 0 : s.v), reach_u(0.5 * (1 + s.wide_u + s.narrow_u)),
+          reach_v(Flat ? 0.5 : 0.5 * (1 + s.wide_v) + s.shift_v), shape(Real(s.wide_u), Real(s.narrow_u)) {
+        double amount = 1;
+        for (int k = 0; k < power; ++k) amount *= s.magnification;
+        if constexpr (Flat) {
+            shift = row_reach = most = Real(0);
+        } else {
+            shift = Real(s.shift_v);
+            row_reach = Real(0.5 * (1 + s.wide_v));
+            most = Real(s.wide_v < 1 ? s.wide_v : 1.0);
+            amount *= 0.5 / s.wide_v;
+        }
+        scale = Real(amount);
+    }
+    OPALG_INLINE_MEMBER Real column(int number) const {
+        const Real middle = Real(double(number) - u), half = Real(0.5);
+        return scale * (shape.up_to(middle + half) - shape.up_to(middle - half));
+    }
+    OPALG_INLINE_MEMBER Real row(int number) const {
+        if constexpr (Flat) return Real(1);
+        else return overlap_of_boxes<Real>(Real(double(number) - v), shift, row_reach, most);
+    }
+};
 
 }  // namespace opalg

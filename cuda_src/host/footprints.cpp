@@ -118,7 +118,7 @@ void Footprints::scale_row(std::int64_t view, std::int64_t row, std::int64_t fir
     }
     const double volume = p.spacing[0] * p.spacing[1] * p.spacing[2];
     for (std::int64_t column = first; column < last; ++column) {
-        double way[3], step[3], normal[3];
+        double way[3], step[3];
         const double c = double(column), cosine = p.arc_centres ? std::cos(c * p.arc_step) : 1,
                      sine = p.arc_centres ? std::sin(c * p.arc_step) : 0;
         for (int k = 0; k < 3; ++k) {
@@ -131,10 +131,7 @@ void Footprints::scale_row(std::int64_t view, std::int64_t row, std::int64_t fir
             }
             way[k] = p.parallel ? source[k] : pixel - source[k];
         }
-        cross_product(step, v, normal);
-        const double length = std::sqrt(dot_product(way, way));
-        const double area = magnitude(dot_product(normal, way));  // times length
-        scale[column - first] = area > 0 ? T(volume * length / area) : T(0);
+        scale[column - first] = T(pixel_scale(way, step, v, volume));
     }
 }
 template void Footprints::scale_row(std::int64_t, std::int64_t, std::int64_t, std::int64_t, float*) const;

@@ -10,11 +10,11 @@ import numpy as np
 from opalg.engines.divergent import DivergentPlan
 from opalg.engines.launch_parts import STORAGE, Table
 from opalg.engines.parallel import ParallelPlan
-from opalg.errors import ArgumentError, NotSupportedError
+from opalg.errors import ArgumentError
 
-__all__ = ["RAY_GEOMETRY", "Case", "case_of"]
+__all__ = ["RAY_GEOMETRY", "Case", "case_of", "inverse_of"]
 
-_MODELS = {"joseph": 0, "siddon": 1}
+_MODELS = {"joseph": 0, "siddon": 1, "footprint": 2}
 
 #: `RayGeometry` of ``cuda_src/ray_views.cuh``.
 RAY_GEOMETRY = np.dtype(
@@ -112,7 +112,7 @@ class Case:
         else:
             basis = [u_step, v_step, corner - source]
         matrix = np.stack(basis, axis=2)
-        inverse, regular = _inverse(matrix)
+        inverse, regular = inverse_of(matrix)
         inverse = inverse[:, [0, 1] if self.curved else [0, 2]]
         zero = corner if self.parallel else source
         table = np.zeros((self.views, 2, 5))
@@ -210,7 +210,7 @@ class Case:
             zero = source
         else:
             third, zero = (-source, corner) if self.parallel else (corner - source, source)
-            rows[..., :3] = _inverse(np.stack([u_step, v_step, third], axis=2))[0]
+            rows[..., :3] = inverse_of(np.stack([u_step, v_step, third], axis=2))[0]
         rows[..., 3] = -np.einsum("vkx,vx->vk", rows[..., :3], zero)
         if self.upright:
             rows[:, ::2, 2] = 0  # and not what rounding left
@@ -255,7 +255,7 @@ class Case:
         )
 
 
-def _inverse(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def inverse_of(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverses, and which there are: a detector without area, or seen edge-on, gives zeros."""
     size = np.prod(np.linalg.norm(matrices, axis=1), axis=1)
     regular = np.abs(np.linalg.det(matrices)) > 1e-10 * size
@@ -273,11 +273,6 @@ def case_of(plan: ParallelPlan | DivergentPlan) -> Case:
     if case is None:
         if isinstance(plan, ParallelPlan) and plan.spacing() is None:
             raise ArgumentError("the lengths of the views of a plan belong to no common spacing")
-        if isinstance(plan, DivergentPlan) and plan.model not in _MODELS:
-            raise NotSupportedError(
-                f"the CUDA engine has the models {', '.join(_MODELS)}, not yet {plan.model!r}: apply the "
-                "operator to a NumPy array or a CPU tensor"
-            )
         case = Case(plan if isinstance(plan, DivergentPlan) else plan.as_rays())
         if isinstance(plan, ParallelPlan) and plan.rows is not None and case.nz == case.nv:
             first, step = plan.rows

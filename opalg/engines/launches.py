@@ -6,7 +6,7 @@ kernels are in ``cuda_src/*.cu``.
 
 from __future__ import annotations
 
-from opalg.engines import launch_rays, launch_voxels
+from opalg.engines import launch_footprints, launch_rays, launch_voxels
 from opalg.engines.divergent import DivergentPlan, check_shadows
 from opalg.engines.launch_grids import LAYERS
 from opalg.engines.launch_parts import STORAGE, Input, Launch, Output, Scratch, Table, Texture
@@ -93,6 +93,10 @@ def launches(
         return list(launch_voxels.backproject_voxels(case, batch, dtype, power, texture))
     if texture:
         return list(launch_rays.project_textures(case, batch, dtype))
+    if case.model == "footprint":
+        footprints = launch_footprints
+        forward = direction == "project"
+        return list((footprints.project if forward else footprints.backproject)(case, batch, dtype))
     runs: list[Run] = [(case, batch, 0, 0, None)]
     if case.slices is not None:
         # Slices are images of a batch, and share all weights.
