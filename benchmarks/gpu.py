@@ -9,8 +9,8 @@ say which card, driver and compiler it was; the file holds all that is printed, 
 sizes are toys, to see that it runs.
 
 The ceilings are measured in the same run: the rate of a copy from device memory to device memory (bytes
-read and written), and of multiply-adds in registers. A sample is a ray on a plane of voxels, interpolated;
-an update is a voxel in a view.
+read and written), and of multiply-adds in registers. A sample is a ray on a plane of voxels, interpolated,
+or, of footprints, a voxel in a pixel; an update is a voxel in a view.
 """
 
 from __future__ import annotations
@@ -152,6 +152,12 @@ def cases(quick: bool) -> Iterator[Case]:
             lambda dtype=dtype: back_projection(cone(small, views), 1, dtype),
             "samples",
         )
+    for what, build in (("project", projection), ("back project", back_projection)):
+        yield Case(
+            f"{name}: {what}, footprints",
+            lambda build=build: build(cone(small, views, model="footprint")),
+            "samples",
+        )
     yield Case(
         f"{name}: project, host to host",
         lambda: from_host_to_host(cone(small, views, device="cuda")),
@@ -190,6 +196,7 @@ def check() -> dict[str, float | str]:
     for name, A in (
         ("cone", cone(24, 11)),
         ("cone, texture", cone(24, 11, interpolation="texture")),
+        ("cone, footprints", cone(24, 11, model="footprint")),
         ("fan", fan(48, 13)),
         ("parallel", parallel(48, 13)),
     ):

@@ -68,6 +68,10 @@ def collect():
     add(fan, directions[:2], batch=8)
     for plan in (cone, fan):
         add(replace(plan, model="siddon"), directions[:2])
+    cone_areas, fan_areas = (replace(plan, model="footprint") for plan in (cone, fan))
+    add(cone_areas, directions[:2], ARCHITECTURES)
+    add(cone_areas, directions[:2], batch=4, dtype="float64")
+    add(fan_areas, directions[:2], batch=8)
     add(cone, directions[:3], dtype="float64")
     add(cone, ["project"], dtype="float16")
     table = {}

@@ -17,8 +17,14 @@ def main():
     jobs += [(beam, direction, {}) for direction in DIRECTIONS[:2]]
     jobs += [(NAMED["curved"], "backproject_voxels", {})]
     jobs += [
-        (replace(plan, model="siddon"), direction, {})
-        for plan in (cone, near)
+        (replace(plan, model=model), direction, {})
+        for plan, model in (
+            (cone, "siddon"),
+            (near, "siddon"),
+            (near, "footprint"),
+            (fan, "footprint"),
+            (NAMED["curved"], "footprint"),
+        )
         for direction in DIRECTIONS[:2]
     ]
     jobs += [

@@ -87,9 +87,7 @@ def _views(case: Case) -> np.ndarray:
             length = np.maximum(np.linalg.norm(middle, axis=1), 1e-300)
             nearest = np.einsum("vpk,vk->vp", places[..., :2], middle / length[:, None]).min(axis=1)
             reach = np.linalg.norm(rows[:, :2, :3], axis=1).sum(axis=1)
-            table["height"] = -(
-                np.einsum("vx,vx->v", rows[:, 2, :3], centre) + rows[:, 2, 3]
-            )
+            table["height"] = -(np.einsum("vx,vx->v", rows[:, 2, :3], centre) + rows[:, 2, 3])
         else:
             nearest = places[..., 2].min(axis=1)
             reach = np.abs(rows[:, 2, :3]).sum(axis=1)

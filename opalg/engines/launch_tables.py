@@ -14,7 +14,7 @@ from opalg.errors import ArgumentError
 
 __all__ = ["RAY_GEOMETRY", "Case", "case_of", "inverse_of"]
 
-_MODELS = {"joseph": 0, "siddon": 1, "footprint": 2}
+_MODELS = {"joseph": 0, "siddon": 1, "footprint": 0}  # the last has kernels of its own
 
 #: `RayGeometry` of ``cuda_src/ray_views.cuh``.
 RAY_GEOMETRY = np.dtype(

@@ -132,16 +132,25 @@ def test_siddon_agrees_with_the_cpu(case, direction):
     assert difference(*both(direction, plan_of(case, "siddon"), (), "float64")) < 1e-10
 
 
+@directions("project", "backproject")
+@cases()
+def test_footprints_agree_with_the_cpu(case, direction):
+    batch = () if ON_STAND_IN else (3,)
+    for dtype, precision in PRECISION.items():
+        assert difference(*both(direction, plan_of(case, "footprint"), batch, dtype)) < precision
+
+
 @cases("fan", "cone", "curved cone")
 def test_weighted_by_magnification_agrees_with_the_cpu(case):
     options = {"weight": "magnification"}
     assert difference(*both("backproject_voxels", plan_of(case), (2,), **options)) < 1e-5
 
 
+@pytest.mark.parametrize("model", ["joseph", "footprint"])
 @cases()
-def test_adjoint(case):
+def test_adjoint(case, model):
     for dtype, precision in PRECISION.items():
-        A = transform(case, dtype)
+        A = transform(case, dtype, model=model)
         x, y = (on_device(space.random(seed)) for seed, space in enumerate((A.domain, A.range)))
         Ax, Aty = A(x), A.H(y)
         error = abs(float((Ax * y).sum() - (x * Aty).sum()))
@@ -216,10 +225,16 @@ def test_arrays_of_the_host_go_through_a_device(case):
     assert B[::2].device == "cuda"
 
 
-@directions("project", "backproject", "backproject_voxels")
+@pytest.mark.parametrize(
+    ("direction", "model"),
+    [
+        *((direction, "joseph") for direction in ("project", "backproject", "backproject_voxels")),
+        *((direction, "footprint") for direction in ("project", "backproject")),
+    ],
+)
 @cases("parallel 2D", "cone")
-def test_a_limit_of_memory_is_kept_by_working_in_parts(case, direction):
-    plan = plan_of(case)
+def test_a_limit_of_memory_is_kept_by_working_in_parts(case, direction, model):
+    plan = plan_of(case, model)
     source, target = plan.volume_shape, plan.projection_shape
     if direction != "project":
         source, target = target, source

@@ -1,6 +1,7 @@
 """Structures that Python packs lie in memory as C++ reads them, and half numbers mean the same to both."""
 
 import subprocess
+from dataclasses import replace
 
 import cuda_on_host
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from cuda_plans import NAMED, random_plan
 
 from opalg.engines.divergent import DivergentPlan
+from opalg.engines.launch_footprints import SCAN, VIEW
 from opalg.engines.launch_tables import IMAGES, RAY_GEOMETRY, case_of
 from opalg.engines.launches import launches
 
@@ -40,15 +42,20 @@ def test_structures_agree():
     ]
     done = compiles(lines, "backproject_slices.cu")
     assert done.returncode == 0, done.stderr
+    lines = [*struct_checks("FootprintTable", VIEW), *struct_checks("FootprintScan", SCAN)]
+    done = compiles(lines, "project_footprints.cu")
+    assert done.returncode == 0, done.stderr
     wrong = compiles(struct_checks("RayGeometry", RAY_GEOMETRY, ["nu"]), "project_rays.cu")
     assert wrong.returncode == 0, wrong.stderr
     assert compiles(["static_assert(sizeof(Arc) == 24);"], "voxel_shadow.cuh").returncode != 0
 
 
 def test_structures_have_no_gaps_that_are_not_packed():
-    for name in ("fan, longer than a leap", "curved"):
+    plans = [NAMED[name] for name in ("fan, longer than a leap", "curved")]
+    plans += [replace(plan, model="footprint") for plan in plans]
+    for plan in plans:
         for direction in ("project", "backproject", "backproject_voxels", "project_voxels"):
-            for launch in launches(NAMED[name], direction, 3):
+            for launch in launches(plan, direction, 3):
                 for argument in launch.arguments:
                     if isinstance(argument, np.void):
                         assert argument.dtype.itemsize % 8 == 0
