@@ -37,7 +37,7 @@ class XrayTransform(InParts):
         Of the same dimension.
     model : {"joseph", "siddon", "footprint"}
         What a detector pixel sees of the image, see Notes. Every model takes every geometry, but
-        "footprint" of curved detectors those whose arc is around the source; it runs on the CPU only.
+        "footprint" of curved detectors those whose arc is around the source.
     interpolation : {"software", "texture"}, default "software"
         On CUDA devices: by arithmetic, or by texture units. These round the weights of interpolation to
         1/256, so that back projection, which does not use them, is no longer the exact transpose
