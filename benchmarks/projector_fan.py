@@ -26,12 +26,15 @@ NEAR, FAR = 2.0, 1.0  # distances of source and detector from the axis, in sides
 
 # Vector instructions per register of 16 samples, on the ports that also do arithmetic.
 COSTS = {
-    # position (1), floor (4), clamp (2), index (1), two gathers of 8 pairs (16), sorting (2), sum (3)
-    "joseph project": 29,
-    # the same without gathers, two shares (2) and their interleaving (2), 16 additions to cells
-    "joseph backproject": 28,
-    # with six more for the shares of the way
+    # position (1), whole and remainder (2), two permutes and an index (3), interpolation (2), sum (1)
+    "joseph project": 9,
+    # two voxels per sample, each: index (1), two permutes (2), distance (1), weight (2), product (1);
+    # and once per register: number of the first ray (2), place (1)
+    "joseph backproject": 17,
+    # position (1), floor (4), clamp (2), index (1), two gathers of 8 pairs (16), sorting (2), sum (3),
+    # shares of the way (6)
     "siddon project": 35,
+    # the same without gathers, two shares (2) and their interleaving (2), 16 additions to cells
     "siddon backproject": 34,
 }
 

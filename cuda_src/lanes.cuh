@@ -89,6 +89,17 @@ template <class V> OPALG_INLINE V smaller(V a, V b) {
 #endif
     return a < b ? a : b;
 }
+// The lesser of |a| and one. AVX-512: in one instruction.
+template <class V> OPALG_INLINE V magnitude_up_to_one(V a) {
+    const V one = broadcast<V>(1);
+#if defined(__AVX512DQ__) && !defined(__CUDACC__)
+    constexpr int least = 0b1010;  // of the magnitudes, without their signs
+    if constexpr (Lanes<V>::count == 16) return (V)_mm512_maskz_range_ps(__mmask16(-1), (__m512)a, (__m512)one, least);
+    if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 8)
+        return (V)_mm512_maskz_range_pd(__mmask8(-1), (__m512d)a, (__m512d)one, least);
+#endif
+    return smaller<V>(larger<V>(a, -a), one);
+}
 // By intrinsics: g++ takes the roots of the lanes of a register one by one.
 template <class V> OPALG_INLINE V square_root(V a) {
 #if defined(__SSE2__) && !defined(__CUDACC__)

@@ -2,6 +2,7 @@
 #include "registers.h"
 
 #include "difference_kernels.h"
+#include "fan_kernels.h"
 #include "footprint_column_kernels.h"
 #include "footprint_kernels.h"
 #include "gather_kernels.h"
@@ -17,9 +18,11 @@ namespace OPALG_ISA {
 
 #define OPALG_KERNELS(T)                                                                               \
     {                                                                                                  \
-        Lanes<Register<T>>::count, project_image<Register<T>>, project_stack<Register<T>>,             \
+        Lanes<Register<T>>::count, RegisterWindow<Register<T>>::reach,                                 \
+            project_image<Register<T>>, project_stack<Register<T>>,                                    \
             backproject_image<Register<T>>, backproject_stack<Register<T>>, pack_row<Register<T>>,     \
             unpack_row<Register<T>>, project_rays<Register<T>>, scatter_rays<Register<T>>,             \
+            project_fan<Register<T>>, backproject_fan<Register<T>>,                                    \
             scale_row<Register<T>>, sample_lines<Register<T>>, sample_column<Register<T>>,             \
             sample_shadow_line<Register<T>>, gather_column<Register<T>>, scale_column<Register<T>>,      \
             sample_shadows<Register<T>>, sum_differences<Register<T>>, shrink_field<Register<T>>,      \

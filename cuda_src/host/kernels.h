@@ -13,6 +13,7 @@
 
 #include "../joseph.cuh"
 #include "difference_jobs.h"
+#include "fan_jobs.h"
 #include "footprint_jobs.h"
 #include "line_jobs.h"
 #include "ray_jobs.h"
@@ -85,6 +86,7 @@ template <class T> struct UnpackRow {
 
 template <class T> struct Kernels {
     int lanes;
+    int window;  // consecutive numbers that are looked up in registers; zero: there is no such instruction
     void (*project_image)(const ProjectBand<T>&);
     void (*project_stack)(const ProjectBand<T>&);
     void (*backproject_image)(const BackprojectStrip<T>&);
@@ -93,6 +95,8 @@ template <class T> struct Kernels {
     void (*unpack_row)(const UnpackRow<T>&);
     void (*project_rays)(const ProjectRays<T>&);
     void (*scatter_rays)(const ScatterRays<T>&);
+    void (*project_fan)(const ProjectFan<T>&);
+    void (*backproject_fan)(const BackprojectFan<T>&);
     void (*scale_row)(const ScaleRow<T>&);
     void (*sample_lines)(const SampleLines<T>&);
     void (*sample_column)(const SampleColumn<T>&);

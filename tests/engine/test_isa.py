@@ -27,6 +27,7 @@ def test_forced(isa):
         for name in (
             "definition",
             "rays_definition",
+            "fans",
             "siddon",
             "voxels",
             "differences",
