@@ -46,8 +46,13 @@ COSTS = {
     "tilted project": 54,
     # the same without gathers, four shares (8) and their interleaving (8), 16 additions of cells
     "tilted backproject": 50,
+    # the middle in double (8), inverse of the depth (5), two places (4), floor (4), weights (2), index (2),
+    # cells put together (12) and transposed (8), interpolation (3), sum (1)
+    "tilted voxels": 49,
 }
-COSTS |= {f"helical {name}": COSTS[f"tilted {name}"] for name in ("project", "backproject")}
+COSTS |= {
+    f"helical {name}": COSTS[f"tilted {name}"] for name in ("project", "backproject", "voxels")
+}
 
 
 def cone_plan(

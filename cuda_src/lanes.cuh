@@ -10,6 +10,8 @@
 #if defined(__SSE2__) && !defined(__CUDACC__)
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE4_1__)
+#include <smmintrin.h>
 #else
 #include <emmintrin.h>  // a fifth of the other's compile time
 #endif
@@ -126,9 +128,16 @@ template <class V> OPALG_INLINE V rounded_down(V a) {
 #if defined(__AVX512F__) && !defined(__CUDACC__)
     if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 8)
         return (V)_mm512_maskz_roundscale_pd(__mmask8(-1), (__m512d)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 4)
+        return (V)_mm512_maskz_roundscale_ps(__mmask16(-1), (__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 #endif
 #if defined(__AVX2__) && !defined(__CUDACC__)
     if constexpr (sizeof(V) == 32 && sizeof(RealOf<V>) == 8) return (V)_mm256_floor_pd((__m256d)a);
+    if constexpr (sizeof(V) == 32 && sizeof(RealOf<V>) == 4) return (V)_mm256_floor_ps((__m256)a);
+#endif
+#if defined(__SSE4_1__) && !defined(__CUDACC__)
+    if constexpr (sizeof(V) == 16 && sizeof(RealOf<V>) == 8) return (V)_mm_floor_pd((__m128d)a);
+    if constexpr (sizeof(V) == 16 && sizeof(RealOf<V>) == 4) return (V)_mm_floor_ps((__m128)a);
 #endif
     if constexpr (Lanes<V>::count == 1) {
 #if defined(__CUDACC__)
@@ -137,7 +146,7 @@ template <class V> OPALG_INLINE V rounded_down(V a) {
         return __builtin_floor(a);
 #endif
     } else {
-        for (int l = 0; l < Lanes<V>::count; ++l) a[l] = __builtin_floor(a[l]);
+        for (int l = 0; l < Lanes<V>::count; ++l) a[l] = RealOf<V>(__builtin_floor(a[l]));
         return a;
     }
 }

@@ -195,42 +195,79 @@ void look_at_columns(const RayProblem& problem, const std::vector<std::int64_t>&
     });
 }
 
-// Any flat detector: every voxel for itself.
+// Projections as pairs (voxel_jobs.h), [view, v, u].
+template <class T> struct DetectorPairs {
+    std::int64_t stride, view_stride;
+    Buffer<T> memory;
+
+    DetectorPairs(const RayProblem& problem, const std::vector<std::int64_t>& views, const T* projections, Team& team)
+        : stride(kPairColumnsBefore + problem.detectors + kPairColumnsBehind),
+          view_stride(stride * (kPairRowsBefore + problem.rows + kPairRowsBehind)),
+          memory(2 * std::size_t(std::int64_t(views.size()) * view_stride)) {
+        const std::int64_t rows = problem.rows, detectors = problem.detectors;
+        const Buffer<T> beyond{std::size_t(detectors)};
+        fill_with_zeros(beyond.data(), detectors, team);
+        team.run(std::int64_t(views.size()), [&](std::int64_t item, int) {
+            const T* source = projections + problem.row_offset(views[std::size_t(item)], 0);
+            const auto row = [&](std::int64_t v) { return v >= 0 && v < rows ? source + v * detectors : beyond.data(); };
+            T* target = memory.data() + 2 * item * view_stride;
+            for (std::int64_t v = -kPairRowsBefore; v < rows + kPairRowsBehind; ++v, target += 2 * stride) {
+                const T *here = row(v), *above = row(v + 1);
+                T* pair = target + 2 * kPairColumnsBefore;
+                std::fill(target, pair, T(0));
+                for (std::int64_t u = 0; u < detectors; ++u) {
+                    pair[2 * u] = here[u];
+                    pair[2 * u + 1] = above[u] - here[u];
+                }
+                std::fill(pair + 2 * detectors, target + 2 * stride, T(0));
+            }
+        });
+    }
+    // Pair (0, 0) of a view.
+    const T* view(std::int64_t number) const {
+        return memory.data() + 2 * (number * view_stride + kPairRowsBefore * stride + kPairColumnsBefore);
+    }
+};
+
+// Any flat detector: every voxel for itself. A thread owns tiles of voxels, which stay in its cache with the pixels that they
+// look at in a few views.
 template <class T>
 void look_at_pixels(const RayProblem& problem, const std::vector<std::int64_t>& views, const Kernels<T>& kernels,
                     const T* projections, int power, T* volume, Team& team) {
-    const std::int64_t rows = problem.rows, detectors = problem.detectors, nx = problem.size[0], ny = problem.size[1];
-    const std::int64_t stride = detectors + 2 * kRayMargin, padded = round_up(nx, kernels.lanes);
-    const std::int64_t view_stride = stride * (rows + 2 * kRayMargin);
-    Buffer<T> copies(std::size_t(std::int64_t(views.size()) * view_stride));
-    team.run(std::int64_t(views.size()), [&](std::int64_t item, int) {
-        T* target = copies.data() + item * view_stride;
-        std::fill(target, target + view_stride, T(0));
-        const T* source = projections + problem.row_offset(views[std::size_t(item)], 0);
-        for (std::int64_t v = 0; v < rows; ++v)
-            std::copy(source + v * detectors, source + (v + 1) * detectors, target + (v + kRayMargin) * stride + kRayMargin);
-    });
+    constexpr std::int64_t planes = 8, together = 8;  // planes of a tile, and views at a time
+    const std::int64_t nx = problem.size[0], ny = problem.size[1], nz = problem.size[2], total = std::int64_t(views.size());
+    const DetectorPairs<T> pairs(problem, views, projections, team);
     std::vector<Shadow> shadows;
-    for (const std::int64_t view : views)
-        shadows.push_back(shadow_of(problem.sources + 3 * view, problem.corners + 3 * view, problem.u_steps + 3 * view,
-                                    problem.v_steps + 3 * view, problem.parallel));
+    std::vector<const T*> origins;
+    for (std::int64_t k = 0; k < total; ++k) {
+        const std::int64_t first = 3 * views[std::size_t(k)];
+        shadows.push_back(shadow_of(problem.sources + first, problem.corners + first, problem.u_steps + first,
+                                    problem.v_steps + first, problem.parallel));
+        origins.push_back(pairs.view(k));
+    }
+    const std::int64_t lanes = kernels.lanes, plane = kShadowLines * lanes, groups = divide_up(nx, lanes);
     std::vector<Buffer<T>> scratch;
-    for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(kTogether * padded));
-    const std::int64_t chunks = divide_up(ny, kTogether);
-    team.run(problem.size[2] * chunks, [&](std::int64_t item, int thread) {
-        const std::int64_t z = item / chunks, first = item % chunks * kTogether, last = std::min(ny, first + kTogether);
-        T* lines = scratch[std::size_t(thread)].data();
-        std::fill(lines, lines + kTogether * padded, T(0));
-        for (std::size_t k = 0; k < views.size(); ++k) {
+    for (int thread = 0; thread < team.size(); ++thread) scratch.emplace_back(std::size_t(groups * planes * plane));
+    const std::int64_t chunks = divide_up(ny, kShadowLines);
+    team.run(divide_up(nz, planes) * chunks, [&](std::int64_t item, int thread) {
+        const std::int64_t bottom = item / chunks * planes, top = std::min(nz, bottom + planes);
+        const std::int64_t first = item % chunks * kShadowLines, last = std::min<std::int64_t>(ny, first + kShadowLines);
+        T* tile = scratch[std::size_t(thread)].data();
+        std::fill(tile, tile + groups * (top - bottom) * plane, T(0));
+        for (std::int64_t k = 0; k < total; k += together) {
             if (team.stopped(thread)) return;
-            const T* copy = copies.data() + std::int64_t(k) * view_stride + kRayMargin * (stride + 1);
-            for (std::int64_t y = first; y < last; ++y)
-                kernels.sample_shadows({shadows[k], double(y), double(z), copy, std::ptrdiff_t(stride), rows, detectors,
-                                        power, lines + (y - first) * padded, nx});
+            kernels.sample_shadows({shadows.data() + k, origins.data() + k, std::min(together, total - k),
+                                    std::ptrdiff_t(pairs.stride), problem.rows, problem.detectors, power, tile,
+                                    double(first), double(bottom), nx, last - first, top - bottom});
         }
-        for (std::int64_t y = first; y < last; ++y)
-            for (std::int64_t x = 0; x < nx; ++x)
-                volume[z * problem.stride(2) + y * problem.stride(1) + x] += lines[(y - first) * padded + x];
+        const T* voxels = tile;
+        for (std::int64_t x = 0; x < nx; x += lanes)
+            for (std::int64_t z = bottom; z < top; ++z, voxels += plane)
+                for (std::int64_t y = first; y < last; ++y) {
+                    T* target = volume + z * problem.stride(2) + y * problem.stride(1) + x;
+                    const T* group = voxels + (y - first) * lanes;
+                    for (std::int64_t l = 0; l < std::min(lanes, nx - x); ++l) target[l] += group[l];
+                }
     });
 }
 

@@ -124,6 +124,41 @@ def test_project_voxels_is_the_transpose_of_the_definition(dtype, weight):
     agree()
 
 
+def tilted_plan(near, pitch, detector, shift=0.0):
+    """Five views of a cone with a turned detector; sources `near` the middle of 11 x 18 x 75 voxels."""
+    angle = np.linspace(0.2, 6, 5)
+    c, s, zero = np.cos(angle), np.sin(angle), np.zeros(5)
+    out, u = np.stack([s, -c, zero], 1), np.stack([c, s, zero], 1)
+    u, v = np.cos(0.3) * u + [0, 0, np.sin(0.3)], [0, 0, np.cos(0.3)] - np.sin(0.3) * u
+    middle = np.array([37.0, 8.5, 5.0])
+    corners = middle - near * out - pitch * (detector[1] / 2 * u + detector[0] / 2 * v) + shift * u
+    return cpu.DivergentPlan(
+        (11, 18, 75), detector, middle + near * out, corners, pitch * u, pitch * v
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "reach"),
+    [
+        (tilted_plan(300, 2.0, (90, 120)), 8),  # all voxels have a shadow
+        (tilted_plan(300, 2.0, (9, 40)), 8),  # some lie beside the detector
+        (tilted_plan(300, 2.0, (90, 120), shift=500.0), 8),  # all do
+        (tilted_plan(300, 0.04, (300, 900)), 32),  # pixels are small
+        (tilted_plan(30, 2.0, (60, 120)), 32),  # sources are in the volume
+    ],
+    ids=["inside", "rim", "beside", "small pixels", "source inside"],
+)
+def test_places_in_float_are_good(plan, reach):
+    """They are formed within `reach` pixels from the middle of a group of lanes, else in double."""
+    y = np.random.default_rng(0).uniform(-1, 1, plan.projection_shape).astype(np.float32)
+    out = np.empty(plan.volume_shape, np.float32)
+    cpu.backproject_voxels(plan, y, out)
+    expected, _ = definition(plan, y, "none")
+    # Five views; neighbours differ by 2 at most, across and along; what they are rounded to is 1.
+    bound = 5 * (2 * 2 * reach + 4) * 2.0**-23
+    assert abs(out - expected).max() <= bound
+
+
 def test_same_bits_for_any_number_of_threads_and_every_batch():
     angle = np.linspace(0, 6, 9)
     c, s, zero = np.cos(angle), np.sin(angle), np.zeros(9)
