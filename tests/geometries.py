@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from opalg import tomo
 
-KINDS = ("parallel 2D", "parallel 3D", "fan", "cone", "free fan", "free cone", "free parallel 3D")
+_PLAIN = ("parallel 2D", "parallel 3D", "fan", "cone")
+KINDS = (*_PLAIN, *(f"free {kind}" for kind in _PLAIN))
 
 
 @st.composite

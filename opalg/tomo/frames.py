@@ -209,12 +209,25 @@ class Frames:
         self, detector: tuple[int, ...], views: Any = slice(None)
     ) -> tuple[FloatArray, FloatArray]:
         """Points on the rays and unit directions; both broadcast to ``(views, *detector, ndim)``."""
+        points, directions, _, _ = self.segments(detector, views)
+        return points, directions
+
+    def segments(
+        self, detector: tuple[int, ...], views: Any = slice(None)
+    ) -> tuple[FloatArray, FloatArray, float, FloatArray | float]:
+        """As `rays`, and the way from the points to where rays start and end.
+
+        Rays of a source start there, at zero, and end at their pixel; parallel ones run from minus to
+        plus infinity.
+        """
         pixels = self.pixels(detector, views)
         origins = self.origins[views].reshape(-1, *[1] * len(detector), self.ndim)
         if self.parallel:
-            return pixels, origins / np.linalg.norm(origins, axis=-1, keepdims=True)
+            unit = origins / np.linalg.norm(origins, axis=-1, keepdims=True)
+            return pixels, unit, -np.inf, np.inf
         directions = pixels - origins
-        return origins, directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+        lengths = np.linalg.norm(directions, axis=-1)
+        return origins, directions / lengths[..., None], 0.0, lengths
 
 
 def _turn(start: FloatArray, end: FloatArray, angle: Any) -> FloatArray:

@@ -12,6 +12,7 @@ from opalg.arrays import Array, Constant, as_numpy, dtype_of, is_array, is_torch
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError
 from opalg.operators import LinearOperator
 from opalg.operators.costs import Cost
+from opalg.operators.fft import transform
 from opalg.operators.norms import Bounds, refined
 from opalg.spaces import Space
 
@@ -153,10 +154,11 @@ class FrequencyFilter(LinearOperator):
     def _filtered(
         self, rows: np.ndarray[Any, Any], response: np.ndarray[Any, Any]
     ) -> np.ndarray[Any, Any]:
-        spectrum = scipy.fft.rfft(rows, self._length, workers=-1)
+        length = (self._length,)
+        spectrum = transform("rfftn", rows, (-1,), shape=length)
         spectrum *= response
-        filtered: np.ndarray[Any, Any] = scipy.fft.irfft(spectrum, self._length, workers=-1)
-        return filtered[..., : self.domain.shape[-1]]
+        filtered = transform("irfftn", spectrum, (-1,), shape=length, overwrite=True)
+        return np.asarray(filtered)[..., : self.domain.shape[-1]]
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
         return self._apply(y, out)

@@ -11,7 +11,14 @@ from opalg.arrays import as_numpy, is_array
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces.space import as_shape
 
-__all__ = ["as_detector", "chosen_pixels", "keep_axis", "one_per_axis", "short"]
+__all__ = [
+    "as_detector",
+    "chosen_pixels",
+    "keep_axis",
+    "one_index_per_axis",
+    "one_per_axis",
+    "short",
+]
 
 
 def as_detector(detector: Any) -> tuple[int, ...]:
@@ -59,6 +66,17 @@ def keep_axis(key: Any, length: int, name: str) -> Any:
             )
         return chosen
     raise NotSupportedError(f"{name} cannot be chosen by {key!r}")
+
+
+def one_index_per_axis(key: Any, axes: tuple[str, ...]) -> tuple[Any, ...]:
+    """What stands in brackets as one index per axis; ``...``, or nothing, takes all of an axis."""
+    given = key if isinstance(key, tuple) else (key,)
+    dots = [i for i, part in enumerate(given) if part is Ellipsis]
+    left_out = len(axes) - len(given) + len(dots)
+    if len(dots) > 1 or left_out < 0:
+        raise ArgumentError(f"a geometry with axes {axes} takes no index {key!r}")
+    start = dots[0] if dots else len(given)
+    return (*given[:start], *[slice(None)] * left_out, *given[start + len(dots) :])
 
 
 def one_per_axis(

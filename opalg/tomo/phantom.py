@@ -94,6 +94,8 @@ class Phantom(Value):
     def project(self, geometry: Geometry, dtype: npt.DTypeLike = "float32") -> np.ndarray[Any, Any]:
         """The exact line integrals along the rays of a geometry, one at the centre of every pixel.
 
+        Rays of fans and cones start at the source and end at the detector; parallel ones have no ends.
+
         Parameters
         ----------
         geometry : Geometry
@@ -114,10 +116,10 @@ class Phantom(Value):
         step = max(1, _CHUNK // math.prod(geometry.detector_shape))
         for start in range(0, geometry.num_views, step):
             views = slice(start, start + step)
-            points, directions = geometry.rays(views)
+            rays = geometry.frames.segments(geometry.detector_shape, views)
             total = np.zeros(result[views].shape)
             for shape in self.shapes:
-                total += shape.value * shape.chords(points, directions)
+                total += shape.value * shape.chords(*rays)
             result[views] = total
         return result
 

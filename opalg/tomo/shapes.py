@@ -145,13 +145,21 @@ class Shape(Value):
             return np.abs(self.axes).sum(axis=1)
         return np.linalg.norm(self.axes[:, :2], axis=1) + np.abs(self.axes[:, 2])
 
-    def chords(self, points: FloatArray, directions: FloatArray) -> FloatArray:
+    def chords(
+        self,
+        points: FloatArray,
+        directions: FloatArray,
+        start: FloatArray | float = -np.inf,
+        end: FloatArray | float = np.inf,
+    ) -> FloatArray:
         """Lengths of the parts of rays inside the body.
 
         Parameters
         ----------
         points, directions : array
             Broadcast together to ``(..., ndim)``; directions are unit vectors.
+        start, end : float or array
+            Distances from ``points`` between which there is a ray; by default it has no ends.
 
         Returns
         -------
@@ -162,7 +170,7 @@ class Shape(Value):
         for other in self.others:
             first, last = other._interval(points, directions)
             enter, leave = np.maximum(enter, first), np.minimum(leave, last)
-        return np.maximum(leave - enter, 0.0)
+        return np.maximum(np.minimum(leave, end) - np.maximum(enter, start), 0.0)
 
     def _interval(
         self, points: FloatArray, directions: FloatArray

@@ -14,7 +14,7 @@ from opalg.operators.costs import Cost
 from opalg.spaces import Grid
 from opalg.tomo.dispatch import device_numbers, run
 from opalg.tomo.geometry import Geometry
-from opalg.tomo.indexing import keep_axis
+from opalg.tomo.indexing import keep_axis, one_index_per_axis
 from opalg.tomo.masks import as_mask, clear, hidden, masked, take
 from opalg.tomo.parts import InParts, as_limit, nbytes
 from opalg.tomo.plans import count_samples, make_plan
@@ -173,13 +173,22 @@ class XrayTransform(InParts):
     def __getitem__(self, views: Any) -> XrayTransform:
         """The transform of some of the views: ``A[::10]`` gives the rows ``A(x)[::10]``.
 
-        Also detector pixels, ``A[:, 64:192]``. The angles of a slice share the memory of the whole.
+        Also detector pixels, ``A[:, 64:192]`` or ``A[..., 64:192]``. The angles of a slice share the memory
+        of the whole. Of interleaved views, ``A[i::k]``, it is the same object every time, so that the sums
+        of its rows and columns (`opalg.operators.row_sums`) are computed once.
         """
+        keys = one_index_per_axis(views, self.geometry.axes)
+        subset = _interleaved(keys, self.geometry.num_views)
+        known = self.__dict__.setdefault("_subsets", {})
+        if subset in known:
+            part: XrayTransform = known[subset]
+            return part
         options = self._options()
         if self.detector_mask is not None:
-            keys = views if isinstance(views, tuple) else (views,)
             options["detector_mask"] = self._mask_of(keys)
-        return XrayTransform(self.domain, self.geometry[views], **options)
+        part = XrayTransform(self.domain, self.geometry[keys], **options)
+        # Of two threads that get here, both return the part of the first.
+        return part if subset is None else known.setdefault(subset, part)
 
     def _options(self) -> dict[str, Any]:
         """The arguments behind the geometry that are not as by default."""
@@ -201,8 +210,8 @@ class XrayTransform(InParts):
     def subsets(self, count: int) -> tuple[XrayTransform, ...]:
         """The views in ``count`` interleaved parts: ``A[0::count], A[1::count], ...``.
 
-        The same objects every time, so that the sums of their rows and columns, which solvers ask for, are
-        computed once (`opalg.operators.row_sums`).
+        The same objects every time: the sums of their rows and columns, which solvers ask for, are computed
+        once.
 
         Raises
         ------
@@ -222,11 +231,7 @@ class XrayTransform(InParts):
             raise ArgumentError(
                 f"{views} views can be split into 1 to {views} subsets, got {count!r}"
             )
-        known = self.__dict__.setdefault("_subsets", {})
-        if count not in known:
-            known.setdefault(int(count), tuple(self[i::count] for i in range(count)))
-        found: tuple[XrayTransform, ...] = known[count]
-        return found
+        return tuple(self[i::count] for i in range(count))
 
     # Application
 
@@ -298,3 +303,13 @@ class XrayTransform(InParts):
 
     def _transpose_cost(self) -> Cost:
         return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=True))
+
+
+def _interleaved(keys: tuple[Any, ...], views: int) -> tuple[int, int] | None:
+    """I and k if indices are those of ``[i::k]``, every k-th view and all pixels."""
+    if not all(isinstance(key, slice) for key in keys) or any(
+        pixels != slice(None) for pixels in keys[1:]
+    ):
+        return None
+    start, stop, step = keys[0].indices(views)
+    return (start, step) if stop == views and 0 <= start < step <= views else None

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.fft
 
 import opalg as oa
 from opalg import tomo
+from opalg.engines import cpu
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError
 
 
@@ -143,3 +145,27 @@ def test_a_trained_response_is_followed():
 def test_errors_say_what_is_wrong(response, error, words):
     with pytest.raises(error, match=words):
         tomo.FrequencyFilter(oa.Space((3, 4), "float64"), response)
+
+
+def test_as_many_threads_as_the_library_may_use(monkeypatch):
+    """Of SciPy, whose default is one and whose -1 all; rows of few entries have one thread."""
+    large, small = (tomo.RampFilter(oa.Space((n, 128)), 1.0) for n in (300, 3))
+    asked = []
+
+    def counting(function):
+        def called(*arguments, workers=None, **options):
+            asked.append(workers)
+            return function(*arguments, workers=1, **options)
+
+        return called
+
+    for name in ("rfft", "irfft", "rfftn", "irfftn"):
+        monkeypatch.setattr(scipy.fft, name, counting(getattr(scipy.fft, name)))
+    try:
+        for threads in (1, 3):
+            cpu.set_num_threads(threads)
+            large(large.domain.ones())
+            small(small.domain.ones())
+    finally:
+        cpu.set_num_threads(None)
+    assert asked == [1, 1, 1, 1, 3, 3, 1, 1]  # there and back each

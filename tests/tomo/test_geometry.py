@@ -54,6 +54,18 @@ def test_slices_choose_views_and_keep_pixel_centres():
     assert np.shares_memory(part.angles, geometry.angles)
 
 
+def test_dots_stand_for_what_is_left_out():
+    stack, row = tomo.ParallelBeam(12, detector=(6, 10)), tomo.FanBeam(4, 10, 1.0, 20.0, 40.0)
+    assert stack[...] == stack
+    assert stack[..., ::3] == stack[:, :, ::3]
+    assert stack[::2, ..., 3] == stack[::2, :, 3]
+    assert stack[1, 2:4, 5, ...] == stack[1, 2:4, 5]
+    assert stack[1, 2:4, ..., 5] == stack[1, 2:4, 5]
+    assert row[..., 2:7] == row[:, 2:7]
+    chosen = np.arange(10) % 2 == 0
+    assert row[..., chosen] == row[:, chosen]
+
+
 def test_views_are_chosen_by_number_mask_and_list():
     geometry = tomo.ParallelBeam(6, detector=4)
     assert degrees(geometry[2]) == [60]
@@ -137,6 +149,8 @@ def test_space_carries_angle_step_and_pixel_size():
         (lambda: tomo.ParallelBeam(4)[4], IndexError, "out of range"),
         (lambda: tomo.ParallelBeam(4)[:, ::-1], ArgumentError, "positive steps"),
         (lambda: tomo.ParallelBeam(4)[:, :, 1:], ArgumentError, "takes no index"),
+        (lambda: tomo.ParallelBeam(4)[..., 1:, ...], ArgumentError, "takes no index"),
+        (lambda: tomo.ParallelBeam(4)[:, 1:, ..., 1:], ArgumentError, "takes no index"),
         (lambda: tomo.ParallelBeam(4).shift_detector(v=1.0), ArgumentError, "along v"),
         (lambda: tomo.ParallelBeam(4).with_axis_at(np.nan), NonFiniteError, "finite"),
     ],

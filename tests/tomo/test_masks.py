@@ -54,6 +54,7 @@ def test_parts_keep_their_masks():
         x = A.domain.random(1)
         np.testing.assert_array_equal(A[1::2](x), A(x)[1::2])
         np.testing.assert_allclose(A[::2, 2:7, ::3](x), A(x)[::2, 2:7, ::3], atol=1e-12)
+        assert A[..., ::3] == A[:, :, ::3]
         chosen = np.array([True, False, False, True, True, False])
         np.testing.assert_array_equal(A[chosen](x), A(x)[chosen])
         assert A.subsets(2)[1].detector_mask.shape in (PIXELS.shape, (3, *PIXELS.shape))

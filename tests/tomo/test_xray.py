@@ -119,9 +119,27 @@ def test_interleaved_subsets_sum_to_the_whole():
         A.subsets(11)
 
 
+def test_interleaved_views_are_one_object_and_keep_their_sums():
+    grid, stack = oa.Grid((4, 8, 8)), tomo.ParallelBeam(10, detector=(4, 12))
+    A = tomo.XrayTransform(grid, stack, detector_mask=np.ones((4, 12), bool))
+    assert A[1::4] is A[1::4] is A.subsets(4)[1] is A[1:10:4, ...] is A[1:99:4, :, :]
+    assert A[::2] is A.subsets(2)[0]
+    part = A[1::4]
+    assert part.geometry == stack[1::4]
+    assert oa.operators.row_sums(A[1::4]) is oa.operators.row_sums(part)
+    assert oa.operators.column_sums(A[1::4]) is oa.operators.column_sums(part)
+    # Other views, an end before the last one, a part of the detector.
+    for other in (A[2::4], A[1:9:4], A[4::4], A[1::4, 1:], A[[1, 5, 9]], A[9::-4]):
+        assert other is not part
+    assert A[[1, 5, 9]] == part
+    assert A[1::4, 1:].range.shape == (3, 3, 12)
+    assert A[4::4].geometry == stack[4::4]
+
+
 def test_a_part_of_the_detector():
     A = tomo.XrayTransform(oa.Grid((16, 16)), tomo.ParallelBeam(10, detector=24))
     x = A.domain.random(0)
+    np.testing.assert_array_equal(A[..., 5:20](x), A[:, 5:20](x))
     np.testing.assert_allclose(A[:, 5:20](x), A(x)[:, 5:20], atol=1e-5)
 
 
