@@ -1,8 +1,10 @@
-"""Rigid and other affine motions of geometries: translate, rotate, scale, reflect, compose, invert."""
+"""Rigid and other affine motions of geometries: translate, rotate, scale, reflect, compose, invert.
+
+Numbers, axes and points may be one for all views or one for each; then views are the first axis of an array.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ __all__ = ["Transform", "perspective", "reflect", "rotate", "scale", "translate"
 
 G = TypeVar("G", bound=Geometry)
 
+_ORIGIN = (0.0, 0.0, 0.0)
 _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
 
@@ -137,21 +140,31 @@ def translate(x: npt.ArrayLike = 0.0, y: npt.ArrayLike = 0.0, z: npt.ArrayLike =
     >>> tomo.translate(z=5.0).points([0.0, 0.0, 1.0]).tolist()
     [0.0, 0.0, 6.0]
     """
-    return _affine(np.eye(3), np.stack(np.broadcast_arrays(*_floats(x, y, z)), axis=-1))
+    shifts = {name: _amount(value, name) for name, value in (("x", x), ("y", y), ("z", z))}
+    _check_counts(**shifts)
+    return _affine(np.eye(3), np.stack(np.broadcast_arrays(*shifts.values()), axis=-1))
 
 
 def rotate(
-    axis: str | Sequence[float], angle: npt.ArrayLike, centre: Sequence[float] = (0.0, 0.0, 0.0)
+    axis: str | npt.ArrayLike, angle: npt.ArrayLike, centre: npt.ArrayLike = _ORIGIN
 ) -> Transform:
     """Turn about an axis, counter-clockwise as seen against it (right-handed).
 
     Parameters
     ----------
-    axis : {"x", "y", "z"} or (float, float, float)
+    axis : {"x", "y", "z"}, or vector (x, y, z), or array of shape (views, 3)
+        Of any length but zero.
     angle : float, or array of shape (views,)
         Radians.
-    centre : (float, float, float)
-        A point on the axis.
+    centre : point (x, y, z), or array of shape (views, 3)
+        On the axis; the origin by default.
+
+    Raises
+    ------
+    ArgumentError
+        If shapes do not fit, or an axis is zero.
+    NonFiniteError
+        If a number is NaN or infinite.
 
     Examples
     --------
@@ -160,33 +173,69 @@ def rotate(
     >>> tomo.rotate("z", math.pi / 2).points([1.0, 0.0, 0.0]).round(9).tolist()
     [0.0, 1.0, 0.0]
     """
-    x, y, z = unit = _direction(axis)
-    (angles,) = _floats(angle)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    unit, angles, point = _direction(axis), _amount(angle, "angle"), _point(centre)
+    _check_counts(axis=unit[..., 0], angle=angles, centre=point[..., 0])
+    cross = np.swapaxes(np.cross(unit[..., None, :], np.eye(3)), -1, -2)
     sin, cos = np.sin(angles)[..., None, None], np.cos(angles)[..., None, None]
-    matrix = cos * np.eye(3) + sin * cross + (1 - cos) * np.outer(unit, unit)  # Rodrigues
-    return _about(matrix, centre)
+    matrix = cos * np.eye(3) + sin * cross + (1 - cos) * _outer(unit)  # Rodrigues
+    return _about(matrix, point)
 
 
-def scale(factor: npt.ArrayLike, centre: Sequence[float] = (0.0, 0.0, 0.0)) -> Transform:
-    """Multiply distances from a point by a positive number, or by one for each axis (x, y, z).
+def scale(factor: npt.ArrayLike, centre: npt.ArrayLike = _ORIGIN) -> Transform:
+    """Multiply distances from a point by positive numbers.
+
+    Parameters
+    ----------
+    factor : float, or three (x, y, z), or array of shape (views, 1) or (views, 3)
+        One for all axes, or one for each. Of every view its own is a column: three numbers in a row are
+        those of the axes.
+    centre : point (x, y, z), or array of shape (views, 3)
+        What stays where it is; the origin by default.
+
+    Raises
+    ------
+    ArgumentError
+        If shapes do not fit, or a factor is not positive.
+    NonFiniteError
+        If a number is NaN or infinite.
 
     Examples
     --------
     >>> from opalg import tomo
     >>> tomo.scale(2.0, centre=(1.0, 0.0, 0.0)).points([3.0, 1.0, 0.0]).tolist()
     [5.0, 2.0, 0.0]
+    >>> tomo.scale([[1.0], [1.5]]).points([2.0, 0.0, 4.0]).tolist()
+    [[2.0, 0.0, 4.0], [3.0, 0.0, 6.0]]
     """
-    (factors,) = _floats(factor)
-    if factors.shape not in ((), (3,)) or not (factors > 0).all():
+    factors, point = _numbers(factor, "factor"), _point(centre)
+    fits = factors.shape in ((), (3,)) or (factors.ndim == 2 and factors.shape[1] in (1, 3))
+    if not (fits and factors.size and (factors > 0).all()):
         raise ArgumentError(
-            f"factor must be one positive number or three (x, y, z), got {factor!r}"
+            "factor must be one positive number or three (x, y, z), or of every view its own, in an array "
+            f"of shape (views, 1) or (views, 3), got {_told(factor)}"
         )
-    return _about(np.eye(3) * factors, centre)
+    if factors.ndim == 2:
+        _check_counts(factor=factors[:, 0], centre=point[..., 0])
+        factors = factors[:, None]
+    return _about(np.eye(3) * factors, point)
 
 
-def reflect(axis: str | Sequence[float], centre: Sequence[float] = (0.0, 0.0, 0.0)) -> Transform:
+def reflect(axis: str | npt.ArrayLike, centre: npt.ArrayLike = _ORIGIN) -> Transform:
     """Mirror at the plane through a point perpendicular to an axis.
+
+    Parameters
+    ----------
+    axis : {"x", "y", "z"}, or vector (x, y, z), or array of shape (views, 3)
+        Of any length but zero.
+    centre : point (x, y, z), or array of shape (views, 3)
+        In the plane; the origin by default.
+
+    Raises
+    ------
+    ArgumentError
+        If shapes do not fit, or an axis is zero.
+    NonFiniteError
+        If a number is NaN or infinite.
 
     Examples
     --------
@@ -194,25 +243,9 @@ def reflect(axis: str | Sequence[float], centre: Sequence[float] = (0.0, 0.0, 0.
     >>> tomo.reflect("x", centre=(1.0, 0.0, 0.0)).points([3.0, 1.0, 0.0]).tolist()
     [-1.0, 1.0, 0.0]
     """
-    unit = _direction(axis)
-    return _about(np.eye(3) - 2 * np.outer(unit, unit), centre)
-
-
-def _floats(*values: Any) -> list[FloatArray]:
-    found = []
-    for value in values:
-        try:
-            array = np.asarray(value, float)
-        except (TypeError, ValueError):
-            array = np.empty((0, 0))
-        if array.ndim > 1 or array.size == 0:
-            raise ArgumentError(
-                f"expected a number, or an array with one per view, got {value!r:.60}"
-            )
-        if not np.isfinite(array).all():
-            raise NonFiniteError("a transform must be finite, got NaN or infinity")
-        found.append(array)
-    return found
+    unit, point = _direction(axis), _point(centre)
+    _check_counts(axis=unit[..., 0], centre=point[..., 0])
+    return _about(np.eye(3) - 2 * _outer(unit), point)
 
 
 def perspective(
@@ -243,22 +276,75 @@ def perspective(
     return _affine(matrix, columns[3])
 
 
-def _direction(axis: Any) -> FloatArray:
+def _numbers(value: Any, name: str) -> FloatArray:
+    """Finite numbers of any shape."""
     try:
-        vector = np.array(_AXES[axis] if isinstance(axis, str) else axis, float)
-    except (KeyError, TypeError, ValueError):
-        vector = np.empty(0)
-    length = float(np.linalg.norm(vector))
-    if vector.shape != (3,) or not 0 < length < np.inf:
-        raise ArgumentError(f"axis must be 'x', 'y', 'z' or a vector (x, y, z), got {axis!r}")
-    return vector / length
+        found = np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be made of numbers, got {_told(value)}") from None
+    if not np.isfinite(found).all():
+        raise NonFiniteError(f"{name} must be finite, got NaN or infinity")
+    return found
 
 
-def _about(matrix: FloatArray, centre: Sequence[float]) -> Transform:
-    point = np.asarray(centre, float)
-    if point.shape != (3,):
-        raise ArgumentError(f"centre must be a point (x, y, z), got {centre!r}")
-    return _affine(matrix, point - matrix @ point)
+def _amount(value: Any, name: str) -> FloatArray:
+    """A single number, or one per view."""
+    found = _numbers(value, name)
+    if found.ndim > 1 or found.size == 0:
+        raise ArgumentError(
+            f"{name} must be a number, or an array with one per view, got {_told(value)}"
+        )
+    return found
+
+
+def _vectors(value: Any, name: str, what: str) -> FloatArray:
+    """A vector, or one per view."""
+    found = _numbers(value, name)
+    if found.shape[-1:] != (3,) or found.ndim > 2 or found.size == 0:
+        raise ArgumentError(
+            f"{name} must be {what} (x, y, z), or one per view in an array of shape (views, 3), got "
+            f"{_told(value)}"
+        )
+    return found
+
+
+def _point(centre: Any) -> FloatArray:
+    return _vectors(centre, "centre", "a point")
+
+
+def _told(value: Any) -> str:
+    """An argument in the words of an error."""
+    shape = getattr(value, "shape", ())
+    return f"shape {tuple(shape)}" if shape else f"{value!r:.60}"
+
+
+def _direction(axis: Any) -> FloatArray:
+    if isinstance(axis, str):
+        axis = _AXES.get(axis, axis)
+    what = "'x', 'y', 'z' or a vector"
+    if isinstance(axis, str):
+        raise ArgumentError(f"axis must be {what} (x, y, z), got {axis!r}")
+    vectors = _vectors(axis, "axis", what)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not lengths.all():
+        raise ArgumentError(f"axis must be {what} that is not zero, got {_told(axis)}")
+    return vectors / lengths
+
+
+def _outer(unit: FloatArray) -> FloatArray:
+    return unit[..., :, None] * unit[..., None, :]
+
+
+def _check_counts(**parts: FloatArray) -> None:
+    """Raise `ArgumentError` if arrays over the views have different lengths."""
+    counts = {name: len(part) for name, part in parts.items() if part.ndim}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ArgumentError(f"what is given per view must have one entry for each: {told}")
+
+
+def _about(matrix: FloatArray, point: FloatArray) -> Transform:
+    return _affine(matrix, point - np.einsum("...ij,...j->...i", matrix, point))
 
 
 def _affine(matrix: FloatArray, shift: FloatArray) -> Transform:

@@ -63,6 +63,62 @@ def test_scaling_and_mirrors():
     assert (tomo.reflect("x") * mirrored).is_close(CONE)
 
 
+def test_every_view_has_its_own_axis_centre_and_factor():
+    """As the transforms of single views, one by one; a value for all goes with values for each."""
+    rng = np.random.default_rng(3)
+    axes, centres = rng.standard_normal((5, 3)), rng.uniform(-9, 9, (5, 3))
+    angles, factors = rng.uniform(-3, 3, 5), rng.uniform(0.5, 2, (5, 3))
+    point = np.array([4.0, -7.0, 5.0])
+
+    def each(values, i):
+        return values[i] if isinstance(values, np.ndarray) and len(values) == 5 else values
+
+    for make, arguments in [
+        (tomo.rotate, (axes, angles, centres)),
+        (tomo.rotate, (axes, 0.7)),
+        (tomo.rotate, ("x", 0.7, centres)),
+        (tomo.rotate, ("x", angles, centres)),
+        (tomo.scale, (factors, centres)),
+        (tomo.scale, (factors, (1.0, 2.0, 3.0))),
+        (tomo.scale, ((1.0, 1.1, 1.2), centres)),
+        (tomo.scale, (2.0, centres)),
+        (tomo.reflect, (axes, centres)),
+        (tomo.reflect, (axes,)),
+        (tomo.reflect, ("y", centres)),
+    ]:
+        T = make(*arguments)
+        assert T.num_views == 5
+        alone = [make(*(each(a, i) for a in arguments)) for i in range(5)]
+        # Sums and products of three numbers of some ten.
+        np.testing.assert_allclose(T.matrices, [t.matrices for t in alone], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(T.points(point), [t.points(point) for t in alone], atol=1e-13)
+        moved = T * CONE
+        for i in range(5):
+            assert moved[i].is_close(alone[i] * CONE[i], 1e-10)
+        # Lengths are all that a turn and a mirror keep; centres rest.
+        if make is not tomo.scale and len(arguments) == 3:
+            np.testing.assert_allclose(T.points(centres), centres, atol=1e-12)
+    lengths = factors[:, :1]
+    assert tomo.scale(lengths) == tomo.scale(np.tile(lengths, 3))
+    assert tomo.scale(lengths[:3]) != tomo.scale(lengths[:3, 0])  # of views, and of axes
+    np.testing.assert_allclose(
+        tomo.reflect(axes, centres).inverse.matrices,
+        tomo.reflect(axes, centres).matrices,
+        atol=1e-11,
+    )
+
+
+def test_a_scan_breathes():
+    """A fan whose every view is scaled by its own factor about its own point sees that point as before."""
+    fan = tomo.FanBeam(4, 9, 1.0, 50.0, 90.0, curved=True)
+    grown = tomo.scale(np.array([[1.0], [1.1], [1.2], [0.9]])) * fan
+    for i, factor in enumerate((1.0, 1.1, 1.2, 0.9)):
+        alone = tomo.FanBeam(
+            fan.angles[i : i + 1], 9, factor, 50.0 * factor, 90.0 * factor, curved=True
+        )
+        assert grown[i].is_close(alone, 1e-12)
+
+
 def test_a_moving_volume_is_the_inverse_motion_of_the_geometry():
     """Where a point that moves is seen: the point of the volume in the moved geometry."""
     motion = tomo.translate(x=np.linspace(0, 3, 5)) * tomo.rotate("z", np.linspace(0, 0.2, 5))
@@ -113,8 +169,43 @@ def test_transforms_are_values():
         (lambda: tomo.rotate("w", 0.1), ArgumentError, "'x', 'y', 'z' or a vector"),
         (lambda: tomo.rotate((0, 0, 0), 0.1), ArgumentError, "'x', 'y', 'z' or a vector"),
         (lambda: tomo.rotate("x", np.nan), NonFiniteError, "finite"),
-        (lambda: tomo.translate(x="far"), ArgumentError, "expected a number"),
+        (lambda: tomo.translate(x="far"), ArgumentError, "x must be made of numbers"),
+        (lambda: tomo.translate(y=[[1.0]]), ArgumentError, "y must be a number, or an array"),
         (lambda: tomo.scale(-1.0), ArgumentError, "positive"),
+        (
+            lambda: tomo.scale([1.0] * 5),
+            ArgumentError,
+            r"its own, in an array of shape \(views, 1\)",
+        ),
+        (lambda: tomo.scale(np.ones((5, 2))), ArgumentError, r"got shape \(5, 2\)"),
+        (lambda: tomo.scale([[1.0], [0.0]]), ArgumentError, "positive"),
+        (lambda: tomo.scale("two"), ArgumentError, "factor must be made of numbers"),
+        (lambda: tomo.scale(np.inf), NonFiniteError, "factor must be finite"),
+        (
+            lambda: tomo.scale(np.ones((3, 1)), np.ones((2, 3))),
+            ArgumentError,
+            "factor has 3, centre",
+        ),
+        (lambda: tomo.rotate(np.eye(3)[:2], [1.0] * 3), ArgumentError, "axis has 2, angle has 3"),
+        (
+            lambda: tomo.rotate("x", [1.0] * 4, np.ones((5, 3))),
+            ArgumentError,
+            "angle has 4, centre",
+        ),
+        (
+            lambda: tomo.rotate(np.ones((2, 2)), 1.0),
+            ArgumentError,
+            r"\(views, 3\), got shape \(2, 2\)",
+        ),
+        (lambda: tomo.rotate([[1, 0, 0], [0, 0, 0]], 1.0), ArgumentError, "not zero"),
+        (lambda: tomo.rotate((1, 0, np.inf), 1.0), NonFiniteError, "axis must be finite"),
+        (lambda: tomo.rotate("x", 1.0, (1.0, 2.0)), ArgumentError, "centre must be a point"),
+        (
+            lambda: tomo.reflect(np.eye(3), np.ones((2, 3))),
+            ArgumentError,
+            "axis has 3, centre has 2",
+        ),
+        (lambda: tomo.translate([1.0, 2.0], [1.0] * 3), ArgumentError, "x has 2, y has 3"),
         (lambda: tomo.rotate("x", [0.1, 0.2]) * CONE, ArgumentError, "2 views does not fit"),
         (
             lambda: tomo.rotate("x", [0.1, 0.2]) * tomo.rotate("x", [0.1] * 3),
