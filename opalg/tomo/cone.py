@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from opalg.errors import ArgumentError
 from opalg.tomo.divergent import DivergentBeam
-from opalg.tomo.frames import FloatArray
-from opalg.tomo.matrices import frames_of_matrices, matrices_of_frames
+from opalg.tomo.matrices import frames_of_matrices
 from opalg.tomo.vectors import frames_of_vectors
 
 __all__ = ["ConeBeam"]
@@ -222,16 +221,3 @@ class ConeBeam(DivergentBeam):
         """
         frames, shape = frames_of_matrices(matrices, detector, sdd)
         return cls._of_frames(frames, shape)
-
-    def to_matrices(self) -> FloatArray:
-        """The 3x4 projection matrix of every view, float64, shape (views, 3, 4).
-
-        ``P @ (x, y, z, 1) = w * (u, v, 1)`` with u, v the pixel indices, column and row, and *w* the
-        distance from the source along the normal of the detector, positive in front of the source.
-
-        Raises
-        ------
-        NotSupportedError
-            If the detector is curved: then no matrix does that.
-        """
-        return matrices_of_frames(self.frames, self.detector_shape)

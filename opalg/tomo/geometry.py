@@ -29,6 +29,7 @@ from opalg.tomo.indexing import (
     one_per_axis,
     short,
 )
+from opalg.tomo.matrices import matrices_of_frames
 from opalg.tomo.movable import MovableDetector
 from opalg.tomo.pictures import Pictures
 from opalg.tomo.serialisation import read, write
@@ -350,6 +351,31 @@ class Geometry(MovableDetector, Pictures, Value):
         if frames is None:
             return kinds[name](**arguments)
         return kinds[name]._of_frames(frames, detector)
+
+    def to_matrices(self) -> FloatArray:
+        """The projection matrix of every view, float64: 3x4 in 3D, 2x3 in 2D.
+
+        Returns
+        -------
+        array, shape (views, ndim, ndim + 1)
+            ``P @ (x, y, z, 1) = w * (u, v, 1)`` with u, v the pixel indices, column and row, where the ray
+            through (x, y, z) arrives. Of fans and cones *w* is the distance from the source along the normal
+            of the detector, positive in front of the source; of parallel rays it is one. In 2D there is
+            neither z nor v.
+
+        Raises
+        ------
+        NotSupportedError
+            If the detector is curved: then no matrix does that.
+
+        Examples
+        --------
+        >>> from opalg import tomo
+        >>> P = tomo.ParallelBeam(2, detector=(5, 6), pitch=2.0).to_matrices()
+        >>> (P @ [7.0, 0.0, -4.0, 1.0]).tolist()  # of columns 0 to 5, rows 0 to 4
+        [[6.0, 0.0, 1.0], [2.5, 0.0, 1.0]]
+        """
+        return matrices_of_frames(self.frames, self.detector_shape)
 
     def to_astra(self, grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
         """ASTRA's projection geometry (in vector form) and volume geometry, as dictionaries.

@@ -1,4 +1,4 @@
-"""3x4 projection matrices from and to sources and detector frames."""
+"""Projection matrices from and to sources, or directions of rays, and detector frames."""
 
 from __future__ import annotations
 
@@ -10,31 +10,25 @@ from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 from opalg.tomo.frames import FloatArray, Frames
 from opalg.tomo.indexing import as_detector
 
-__all__ = ["frames_of_matrices", "matrices_of_frames"]
+__all__ = ["frames_of_affine", "frames_of_matrices", "matrices_of_frames"]
 
 
 def frames_of_matrices(
     matrices: Any, detector: Any, sdd: float | None
 ) -> tuple[Frames, tuple[int, ...]]:
     """Frames and shape of the detector; see `ConeBeam.from_matrices`."""
-    shape = as_detector(detector)
-    if len(shape) != 2:
-        raise ArgumentError(f"projection matrices need detector=(v, u), got {detector!r}")
-    found = np.asarray(matrices, float)
-    found = found[None] if found.shape == (3, 4) else found
-    if found.ndim != 3 or found.shape[1:] != (3, 4) or len(found) == 0:
-        raise ArgumentError(f"matrices must have shape (views, 3, 4), got {found.shape}")
-    if not np.isfinite(found).all():
-        raise NonFiniteError("projection matrices must be finite, got NaN or infinity")
+    if len(as_detector(detector)) != 2:
+        raise ArgumentError(f"projection matrices of cones need detector=(v, u), got {detector!r}")
+    found, shape = _checked(matrices, detector)
     if sdd is not None and not (np.isfinite(sdd) and sdd > 0):
         raise ArgumentError(f"sdd must be a positive length, got {sdd!r}")
     # The last row becomes a unit vector: w is then a length.
-    found = found / np.maximum(np.linalg.norm(found[:, 2:, :3], axis=2, keepdims=True), 1e-300)
+    found = found / _lengths(found[:, 2:, :3])
     square, last = found[:, :, :3], found[:, :, 3:]
-    rows = np.maximum(np.linalg.norm(square, axis=2, keepdims=True), 1e-300)
-    if (np.abs(np.linalg.det(square / rows)) < 1e-12).any():
+    if (np.abs(np.linalg.det(square / _lengths(square))) < 1e-12).any():
         raise ArgumentError(
-            "a projection matrix has no source position: its left 3x3 part is singular"
+            "a projection matrix has no source position: its left 3x3 part is singular; those of parallel "
+            "rays are taken by ParallelBeam.from_matrices"
         )
     inverse = np.linalg.inv(square)
     sources = -(inverse @ last)[..., 0]
@@ -50,16 +44,79 @@ def frames_of_matrices(
     return Frames(sources, centres, distance * inverse[..., 0], distance * inverse[..., 1]), shape
 
 
+def frames_of_affine(matrices: Any, detector: Any) -> tuple[Frames, tuple[int, ...]]:
+    """Frames and shape of the detector; see `ParallelBeam.from_matrices`."""
+    found, shape = _checked(matrices, detector)
+    scale = found[:, -1, -1:]
+    if found[:, -1, :-1].any() or not scale.all():
+        raise ArgumentError(
+            "a projection matrix of parallel rays has 0 in its last row but for the last number; those with "
+            "a source are taken by ConeBeam.from_matrices"
+        )
+    found = found[:, :-1] / scale[..., None]
+    rows, last = found[..., :-1], found[..., -1]
+    units = rows / _lengths(rows)
+    if len(shape) == 1:
+        across = units[:, 0]
+        rays = np.stack([-across[:, 1], across[:, 0]], axis=1)
+    else:
+        rays = np.cross(units[:, 1], units[:, 0])
+    if (np.linalg.norm(rays, axis=1) < 1e-12).any():
+        raise ArgumentError(
+            "a projection matrix has no direction of rays: its rows of u and v are zero or parallel"
+        )
+    steps = np.linalg.pinv(rows)  # columns: from pixel to pixel, perpendicular to the rays
+    middle = (np.array(shape[::-1]) - 1) / 2
+    centres = np.einsum("vij,vj->vi", steps, middle - last)
+    v_steps = steps[..., 1] if len(shape) == 2 else None
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    return Frames(rays, centres, steps[..., 0], v_steps, parallel=True), shape
+
+
 def matrices_of_frames(frames: Frames, detector: tuple[int, ...]) -> FloatArray:
-    """The projection matrix of every view; see `ConeBeam.to_matrices`."""
-    if frames.arc_centres is not None or frames.v_steps is None or frames.parallel:
-        raise NotSupportedError("projection matrices describe cone beams with a flat detector")
-    v, u = ((n - 1) / 2 for n in detector)
-    first = frames.centres - u * frames.u_steps - v * frames.v_steps
-    square = np.linalg.inv(
-        np.stack([frames.u_steps, frames.v_steps, first - frames.origins], axis=-1)
+    """The projection matrix of every view; see `Geometry.to_matrices`."""
+    if frames.arc_centres is not None:
+        raise NotSupportedError(
+            "projection matrices describe a flat detector; on a curved one lines are no lines"
+        )
+    steps = [frames.u_steps] if frames.v_steps is None else [frames.u_steps, frames.v_steps]
+    first = frames.centres - sum(
+        (n - 1) / 2 * step for n, step in zip(detector[::-1], steps, strict=True)
     )
-    square /= np.linalg.norm(square[:, 2:], axis=2, keepdims=True)
-    last = -square @ frames.origins[:, :, None]
+    # A point is a pixel (u, v) and the rest of its way along a ray, or w times the way of a pixel.
+    ways = frames.origins if frames.parallel else first - frames.origins
+    square = np.linalg.inv(np.stack([*steps, ways], axis=-1))
+    if frames.parallel:
+        square[:, -1] = 0.0
+        last = -square @ first[:, :, None]
+        last[:, -1] = 1.0
+    else:
+        square /= np.linalg.norm(square[:, -1:], axis=2, keepdims=True)
+        last = -square @ frames.origins[:, :, None]
     matrices: FloatArray = np.concatenate([square, last], axis=2)
     return matrices
+
+
+def _lengths(rows: FloatArray) -> FloatArray:
+    """Of the rows of matrices, to divide by: 1 for a row of zeros."""
+    found = np.linalg.norm(rows, axis=2, keepdims=True)
+    return np.where(found > 0, found, 1.0)
+
+
+def _checked(matrices: Any, detector: Any) -> tuple[FloatArray, tuple[int, ...]]:
+    """Matrices as an array (views, ndim, ndim + 1), and the shape of the detector."""
+    shape = as_detector(detector)
+    wanted = (len(shape) + 1, len(shape) + 2)
+    try:
+        found = np.asarray(matrices, float)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    found = found[None] if found.shape == wanted else found
+    if found.ndim != 3 or found.shape[1:] != wanted or len(found) == 0:
+        raise ArgumentError(
+            f"projection matrices for detector={detector!r} must have shape (views, {wanted[0]}, "
+            f"{wanted[1]}), got {found.shape}"
+        )
+    if not np.isfinite(found).all():
+        raise NonFiniteError("projection matrices must be finite, got NaN or infinity")
+    return found, shape

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from opalg.tomo.angles import as_angles
 from opalg.tomo.frames import FloatArray, Frames, units
 from opalg.tomo.geometry import Geometry
+from opalg.tomo.matrices import frames_of_affine
 from opalg.tomo.vectors import frames_of_vectors
 
 __all__ = ["ParallelBeam"]
@@ -109,6 +110,47 @@ class ParallelBeam(Geometry):
             direction, detector_centre, v_step, u_step, detector, parallel=True
         )
         return cls._of_frames(frames, shape)
+
+    @classmethod
+    def from_matrices(cls, matrices: npt.ArrayLike, detector: int | Sequence[int]) -> ParallelBeam:
+        """A geometry from affine projection matrices, whose last row is zero but for its last number.
+
+        Parameters
+        ----------
+        matrices : array, shape (views, 3, 4), or (views, 2, 3) in 2D
+            ``P @ (x, y, z, 1) = w * (u, v, 1)`` with u, v the pixel indices, column and row, at whose centre
+            the ray through (x, y, z) arrives; *w* is any number but zero, the same everywhere.
+        detector : int or (int, int)
+            Number of pixels: ``u`` in 2D, ``(v, u)`` in 3D.
+
+        Returns
+        -------
+        ParallelBeam
+            A matrix tells which points lie on one ray, not the sense in which it runs, nor where the detector
+            is. Here u, rays and v are right-handed, and the detector stands beside the origin, perpendicular
+            to the rays.
+
+        Raises
+        ------
+        ArgumentError
+            If shapes do not fit, a matrix is not affine, or has no direction of rays.
+        NonFiniteError
+            If a number is NaN or infinite.
+
+        References
+        ----------
+        R. Hartley and A. Zisserman, "Multiple View Geometry in Computer Vision", 2nd edition, Cambridge
+        University Press, 2004, section 6.3.
+
+        Examples
+        --------
+        >>> from opalg import tomo
+        >>> laminography = tomo.rotate("x", 0.5) * tomo.ParallelBeam(8, detector=(5, 6), pitch=2.0)
+        >>> P = laminography.to_matrices()
+        >>> tomo.ParallelBeam.from_matrices(-3 * P, (5, 6)).is_close(laminography)
+        True
+        """
+        return cls._of_frames(*frames_of_affine(matrices, detector))
 
     def _regular_frames(self) -> Frames:
         cos, sin, zero = np.cos(self.angles), np.sin(self.angles), np.zeros_like(self.angles)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from opalg import tomo
-from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
+from opalg.errors import ArgumentError, NonFiniteError
 
 CONE = tomo.ConeBeam(5, detector=(4, 6), pitch=(3.0, 2.0), sod=100.0, sdd=150.0, offset=(1.0, -4.0))
 
@@ -219,97 +219,6 @@ def test_transforms_are_values():
     ],
 )
 def test_errors_say_what_is_wrong(build, error, words):
-    with pytest.raises(error, match=words):
-        build()
-
-
-# Projection matrices
-
-
-@pytest.mark.parametrize("factor", [1.0, -1.0, 0.02, -500.0])
-def test_matrices_of_either_sign_give_the_same_geometry(factor):
-    geometry = tomo.rotate("x", 0.2) * (tomo.translate(x=3.0) * CONE)
-    matrices = geometry.to_matrices() * factor
-    assert tomo.ConeBeam.from_matrices(matrices, (4, 6), sdd=150.0).is_close(geometry, 1e-9)
-
-
-def test_matrices_project_points_to_pixel_indices():
-    points = np.random.default_rng(0).uniform(-20, 20, (7, 3))
-    matrices = CONE.to_matrices()
-    for point in points:
-        u, v, w = (matrices @ np.append(point, 1.0)).T
-        np.testing.assert_allclose(
-            np.stack([u / w, v / w], axis=-1), project(CONE, point), atol=1e-9
-        )
-        assert (w > 0).all()
-    # The depth is a length along the normal of the detector: of the origin the distance of the axis.
-    np.testing.assert_allclose((matrices @ [0, 0, 0, 1.0])[:, 2], 100.0)
-
-
-def test_without_a_distance_the_detector_is_as_far_behind_the_origin_as_the_source():
-    free = tomo.ConeBeam.from_matrices(CONE.to_matrices(), (4, 6))
-    np.testing.assert_allclose(free.source_positions, CONE.source_positions, atol=1e-10)
-    directions, expected = free.rays()[1], CONE.rays()[1]
-    np.testing.assert_allclose(directions, expected, atol=1e-12)
-    np.testing.assert_allclose(
-        free.frames.pixels((4, 6)),
-        CONE.source_positions[:, None, None]
-        + (200 / 150) * (CONE.frames.pixels((4, 6)) - CONE.source_positions[:, None, None]),
-        atol=1e-9,
-    )
-
-
-def test_a_textbook_camera():
-    """K [R | t] with focal length and principal point in pixels, y of the image downwards."""
-    focal, u0, v0, distance = 500.0, 30.0, 20.0, 80.0
-    K = np.array([[focal, 0, u0], [0, focal, v0], [0, 0, 1]])
-    R = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # looks along +y, z upwards
-    P = K @ np.concatenate([R, np.array([[0], [0], [distance]])], axis=1)
-    cone = tomo.ConeBeam.from_matrices(P, detector=(41, 61), sdd=160.0)
-    np.testing.assert_allclose(cone.source_positions, [[0, -distance, 0]], atol=1e-12)
-    np.testing.assert_allclose(cone.u_directions, [[1, 0, 0]], atol=1e-12)
-    np.testing.assert_allclose(cone.v_directions, [[0, 0, -1]], atol=1e-12)
-    assert cone.pitch == pytest.approx((160 / focal, 160 / focal))
-    np.testing.assert_allclose(cone.detector_positions, [[0, 80, 0]], atol=1e-12)
-
-
-def test_matrices_of_a_part_of_the_detector():
-    part = CONE[1:3, 1:3, 2:6:2]
-    for i, view in enumerate((1, 2)):
-        u, v, w = part.to_matrices()[i] @ [1.0, 2.0, 3.0, 1.0]
-        whole = project(CONE[view], (1.0, 2.0, 3.0))[0]
-        assert (2 + 2 * u / w, 1 + v / w) == pytest.approx(tuple(whole))
-
-
-@pytest.mark.parametrize(
-    ("build", "error", "words"),
-    [
-        (lambda: tomo.ConeBeam.from_matrices(np.ones((2, 3)), (4, 5)), ArgumentError, "3, 4"),
-        (lambda: tomo.ConeBeam.from_matrices(np.ones((3, 4)), (4, 5)), ArgumentError, "singular"),
-        (lambda: tomo.ConeBeam.from_matrices(CONE.to_matrices(), 5), ArgumentError, r"\(v, u\)"),
-        (
-            lambda: tomo.ConeBeam.from_matrices(np.eye(3, 4), (4, 5)),
-            ArgumentError,
-            "beside the source",
-        ),
-        (
-            lambda: tomo.ConeBeam.from_matrices(CONE.to_matrices(), (4, 6), sdd=-1),
-            ArgumentError,
-            "sdd",
-        ),
-        (
-            lambda: tomo.ConeBeam.from_matrices(np.full((3, 4), np.nan), (4, 6)),
-            NonFiniteError,
-            "finite",
-        ),
-        (
-            lambda: tomo.ConeBeam(3, (4, 5), 1.0, 10.0, 20.0, curved=True).to_matrices(),
-            NotSupportedError,
-            "flat detector",
-        ),
-    ],
-)
-def test_matrix_errors(build, error, words):
     with pytest.raises(error, match=words):
         build()
 
