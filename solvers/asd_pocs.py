@@ -37,6 +37,8 @@ class ASDPOCS(OSSART):
         Of the first sweep, between 0 and 2; it falls by ``reduction`` in each iteration.
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every update; at least 0 by default.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
     subsets : int, default 10
     noise : float, default 0.0
         The norm of the error of the data that is tolerated.

@@ -10,6 +10,7 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import AccuracyWarning, ArgumentError
+from opalg.solvers.certificates import Certificate, least_squares
 from opalg.solvers.convergence import (
     gradient_floor,
     numbers,
@@ -54,6 +55,12 @@ class Bidiagonal(Solver):
                 AccuracyWarning,
                 stacklevel=4,
             )
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the residual, and with the damping where there is some."""
+        origin = state.origin if "origin" in state else None
+        name = type(self).__name__
+        return least_squares(self.operator, state.x, y, name, float(self.damp), origin)
 
     def initial(self, y: Array, x: Array | None = None) -> State:
         """``x``, the first vectors ``u`` and ``v``, and what the method carries along."""

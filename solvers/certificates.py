@@ -16,8 +16,8 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import NotSupportedError
-from opalg.functionals import Functional
-from opalg.operators import Identity
+from opalg.functionals import Functional, LeastSquares, Term
+from opalg.operators import Identity, LinearOperator
 from opalg.solvers.splits import (
     Split,
     dual_prox,
@@ -30,8 +30,17 @@ from opalg.solvers.splits import (
 )
 from opalg.solvers.state import State
 from opalg.solvers.vectors import copy, parts
+from opalg.spaces.parts import leaves
 
-__all__ = ["Certificate", "Piece", "gap", "gradient_pieces", "optimality", "refuse_gap"]
+__all__ = [
+    "Certificate",
+    "Piece",
+    "gap",
+    "gradient_pieces",
+    "least_squares",
+    "optimality",
+    "refuse_gap",
+]
 
 _BISECTIONS = 40
 
@@ -70,6 +79,33 @@ def gradient_pieces(terms: list[Any], x: Array, image: Array | None) -> list[Pie
         z = image if i == 0 and image is not None else K(x)
         found.append(Piece(split, split.functional.gradient(z), True))
     return found
+
+
+def least_squares(
+    operator: LinearOperator, x: Array, y: Array, solver: str, damp: float = 0.0, origin: Any = None
+) -> Certificate:
+    """That of ``|A(x) - y|^2 + damp^2 |x - origin|^2``, for solvers that count every number alike.
+
+    Raises
+    ------
+    NotSupportedError
+        If the spaces weigh their numbers differently: functionals would mean another sum of squares.
+    """
+    weights = [
+        {w if isinstance(w, float) else id(w) for w in (leaf.weighting for leaf in leaves(space))}
+        for space in (operator.domain, operator.range)
+    ]
+    numbers = [next(iter(found)) for found in weights]
+    if any(len(found) > 1 for found in weights) or not all(isinstance(n, float) for n in numbers):
+        raise NotSupportedError(
+            f"{solver} minimises a plain sum of squares, and the spaces of {operator} weigh their numbers: "
+            "use FISTA, LBFGS or PDHG, whose objectives have these weights, or solvers.Residual"
+        )
+    terms = [Term(1.0, LeastSquares(operator.range, y), operator)]
+    if damp:
+        ratio = numbers[1] / numbers[0]
+        terms.append(Term(damp**2 * ratio, LeastSquares(operator.domain, origin), None))
+    return Certificate(x, gradient_pieces(terms, x, None), None)
 
 
 def optimality(certificate: Certificate) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from opalg.arrays import Array
 from opalg.errors import AccuracyWarning, ArgumentError, SpaceMismatchError
 from opalg.operators import LinearOperator
+from opalg.solvers.certificates import Certificate, least_squares
 from opalg.solvers.convergence import gradient_floor, numbers, rounding, vanished, where_active
 from opalg.solvers.solver import Solver
 from opalg.solvers.state import State
@@ -194,6 +195,10 @@ class CGLS(Solver):
                 AccuracyWarning,
                 stacklevel=4,
             )
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the residual."""
+        return least_squares(self.operator, state.x, y, "CGLS")
 
     def initial(self, y: Array, x: Array | None = None) -> State:
         """``x``, the residual ``r``, the direction ``p = A.H(r)`` and ``gamma = |p|^2``."""

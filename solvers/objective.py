@@ -187,7 +187,10 @@ def _refusal(term: Term, solver: str, total: Functional | None) -> str:
             f"{have}, whose gradient has no known Lipschitz constant; LBFGS, NonlinearCG and "
             "GradientDescent(step_size='armijo') search their steps and take it"
         )
-    return f"{have}: it has neither a gradient nor a proximal map, and no solver takes it"
+    return (
+        f"{have}: it has neither a gradient nor a proximal map, and no solver takes it; "
+        f"{term.functional._no_prox()}"
+    )
 
 
 class Objective:

@@ -35,6 +35,8 @@ class OSSART(SIRT):
         Between 0 and 2, one value per pass. With noise let it fall: ``lambda k: 1 / (1 + k)``.
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every update.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
     subsets : int, default 10
         How many. View i belongs to subset ``i % subsets``; consecutive subsets are far apart
         (`opalg.solvers.subsets.golden_order`).
@@ -119,6 +121,8 @@ class SART(OSSART):
         Between 0 and 2, one value per pass.
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every update.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
 
     Notes
     -----
@@ -165,6 +169,8 @@ class OSSIRT(OSSART):
         Between 0 and 2, one value per pass.
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every update.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
     subsets : int, default 10
         As for `OSSART`; 1 is SIRT, to the bit.
 

@@ -37,6 +37,8 @@ class Kaczmarz(Stationary):
         Passes over as many rows as there are.
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every row.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
     relaxation : float, sequence or callable, default 1.0
         Between 0 and 2, one value per pass.
     order : {"sequential", "random"}, default "sequential"
@@ -133,6 +135,8 @@ class Cimmino(Landweber):
     iterations : int, default 100
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every step.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
     relaxation : float, sequence or callable, optional
         By default ``1 / |R^(1/2) A|^2`` from the certified norm, which is at least 1. 1 is the mean of
         projections, 2 that of reflections.

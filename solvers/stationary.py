@@ -20,7 +20,7 @@ import numpy as np
 
 from opalg.arrays import Array, as_numpy, in_inference_mode, is_array
 from opalg.errors import AccuracyWarning, ArgumentError
-from opalg.operators import LinearOperator, column_weights, row_weights
+from opalg.operators import LinearOperator, Operator, column_weights, row_weights
 from opalg.solvers.solver import Schedule, Solver
 from opalg.solvers.state import State
 from opalg.solvers.subsets import Subset, split
@@ -49,10 +49,14 @@ class Stationary(Solver):
     iterations : int, default 100
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every update.
+    constraint : Operator, optional
+        From the space of ``x`` to itself, applied after every update: a projection such as
+        ``fn.Simplex(X).prox(1.0)``, or any other map that keeps what is known of ``x``.
     """
 
     minimum: float | None = None
     maximum: float | None = None
+    constraint: Operator | None = None
 
     records: ClassVar[tuple[str, ...]] = ("residual", "running_residual")
 
@@ -70,6 +74,13 @@ class Stationary(Solver):
             )
         if bounds and self.operator.domain.is_complex:
             raise ArgumentError("minimum and maximum are for real spaces; leave them out")
+        P, X = self.constraint, self.operator.domain
+        if P is not None and not (isinstance(P, Operator) and P.domain == X == P.range):
+            given = f"{P.domain} -> {P.range}" if isinstance(P, Operator) else type(P).__name__
+            raise ArgumentError(
+                f"constraint of {type(self).__name__} must be an operator from {X} to itself, such as "
+                f"fn.NonNegative(A.domain).prox(1.0), got {given}"
+            )
 
     # What subclasses choose
 
@@ -143,6 +154,8 @@ class Stationary(Solver):
         x = X.lincomb(1, x, relaxation, g, out=state.buffer("x", X))
         if self.minimum is not None or self.maximum is not None:
             x = clip(x, self.minimum, self.maximum, state.buffer("x", X))
+        if self.constraint is not None:
+            x = self.constraint(x, out=state.buffer("x", X))
         return x
 
     def _columns(self, state: State, i: int, y: Array) -> Array | None:
@@ -183,6 +196,8 @@ class Landweber(Stationary):
     iterations : int, default 100
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every step (projected Landweber).
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
     step_size : float, sequence or callable, optional
         ``1 / upper ** 2`` by default, where ``upper`` is the certified bound in ``operator.norm_bounds()``
         (where there is none, 1.1 times the estimate). A sequence has one value per step; a callable is
@@ -304,6 +319,8 @@ class SIRT(Stationary):
         Between 0 and 2. A sequence has one value per step; a callable is asked with the number of the step.
     minimum, maximum : float, optional
         Bounds for the values of ``x``, kept after every step: ``minimum=0`` for attenuation.
+    constraint : Operator, optional
+        Applied after every update, for example ``fn.Simplex(A.domain).prox(1.0)``; from the domain to itself.
 
     Raises
     ------

@@ -10,8 +10,9 @@ import numpy as np
 
 from opalg.arrays import Array, is_array
 from opalg.errors import ArgumentError, NotSupportedError
-from opalg.functionals import Functional
+from opalg.functionals import Functional, Term
 from opalg.functionals.functional import positive
+from opalg.solvers.certificates import Certificate, gradient_pieces
 from opalg.solvers.objective import (
     Objective,
     ObjectiveSolver,
@@ -187,6 +188,16 @@ class StochasticGradient(Stochastic):
         state = State(start, **self._memory(problem, start))
         state._kept["problem"] = (y, problem)
         return state
+
+    def certificate(self, state: State, y: Array) -> Certificate:
+        """``x`` with the gradients of the data terms of all subsets, and of the smooth regulariser."""
+        problem = state.keep("problem", y, self._prepare)
+        data = [
+            Term(1.0, f, subset.operator)
+            for f, subset in zip(problem.terms, self._subsets, strict=True)
+        ]
+        terms = [*data, *problem.rest.terms]
+        return Certificate(state.x, gradient_pieces(terms, state.x, None), problem.prox)
 
     def _memory(self, problem: SumOfTerms, x: Array) -> dict[str, Any]:
         return {}

@@ -33,7 +33,7 @@ def known_methods() -> dict[str, type]:
     for name in sorted(solvers.__all__):
         value = getattr(solvers, name)
         is_solver = isinstance(value, type) and issubclass(value, solvers.Solver)
-        if is_solver and value is not solvers.Solver:
+        if is_solver and value is not solvers.Solver and not _needs(value):
             found[name.lower()] = value
     return found
 
@@ -50,6 +50,12 @@ def find_method(name: str) -> type:
     key = name.lower().replace("-", "").replace("_", "")
     if key in known:
         return known[key]
+    for other in solvers.__all__:
+        if other.lower() == key and (missing := _needs(getattr(solvers, other))):
+            raise ArgumentError(
+                f"{other} needs {' and '.join(missing)}, which cannot be given in a shell; call "
+                f"opalg.solvers.{other} in Python"
+            )
     raise ArgumentError(
         f"there is no method {name!r}{nearest(key, known)}; known are {', '.join(known)}"
     )
@@ -63,6 +69,17 @@ def parameters_of(method: type) -> dict[str, Any]:
     if "regularizer" in signature.parameters:
         found |= {"regularizer": None, "lambda": 1.0, "nonnegative": False}
     return found
+
+
+def _needs(method: type) -> list[str]:
+    """The parameters without which a method cannot be made, beside the operator."""
+    signature = inspect.signature(method.__init__)  # type: ignore[misc]
+    named = list(signature.parameters.values())[2:]
+    return [
+        p.name
+        for p in named
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
 
 
 def check_parameters(name: str, parameters: Iterable[str]) -> None:
@@ -104,7 +121,7 @@ def build(name: str, operator: LinearOperator, parameters: Mapping[str, Any]) ->
         _check_kind(name, key, parameters.get(key, default), default)
     given = {key: value for key, value in parameters.items() if key not in _WORDS}
     if any(word in parameters for word in _WORDS):
-        given["regularizer"] = _regularizer(name, operator.domain, parameters)
+        given["regularizer"] = _regularizer(name, method, operator.domain, parameters)
     try:
         return method(operator, **given)
     except TypeError as error:
@@ -145,6 +162,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+def _takes_maps_only(method: type) -> bool:
+    """Whether a solver needs proximal maps in ``x`` itself, and does not take a norm of a gradient apart."""
+    return issubclass(method, (solvers.ISTA, solvers.FISTA, solvers.SGD, solvers.SAGA))
+
+
 def _check_kind(name: str, key: str, value: Any, default: Any) -> None:
     """Refuse a word where a number is meant: many methods would find out in the middle of a step."""
     if isinstance(default, bool):
@@ -157,7 +179,7 @@ def _check_kind(name: str, key: str, value: Any, default: Any) -> None:
         raise ArgumentError(f"{key} of {name} must be {kind}, got {value!r}")
 
 
-def _regularizer(name: str, grid: Any, parameters: Mapping[str, Any]) -> Any:
+def _regularizer(name: str, method: type, grid: Any, parameters: Mapping[str, Any]) -> Any:
     kind = parameters.get("regularizer")
     weight = parameters.get("lambda", 1.0)
     if kind is None and "lambda" in parameters:
@@ -172,7 +194,10 @@ def _regularizer(name: str, grid: Any, parameters: Mapping[str, Any]) -> Any:
     number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
     if not (number and 0 <= weight < float("inf")):
         raise ArgumentError(f"lambda of {name} must be a number, at least 0, got {weight!r}")
-    terms = [] if kind is None else [float(weight) * _REGULARIZERS[kind](grid)]
+    make = None if kind is None else _REGULARIZERS[kind]
+    if kind == "tv" and _takes_maps_only(method):
+        make = functionals.TotalVariation  # the same, with a proximal map
+    terms = [] if make is None else [float(weight) * make(grid)]
     if parameters.get("nonnegative"):
         terms.append(functionals.NonNegative(grid))
     return terms[0] if len(terms) == 1 else terms[0] + terms[1] if terms else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from opalg.arrays import Array, namespace
-from opalg.errors import NotSupportedError
+from opalg.errors import AccuracyWarning, NotSupportedError
 from opalg.functionals.affine import perturb
 from opalg.functionals.entries import deliver, flat, length
 from opalg.functionals.functional import Functional
@@ -38,8 +39,14 @@ class InfimalConvolution(Functional):
     The conjugate is the sum of the conjugates. If one of them is quadratic with a number in front
     of the square, the infimal convolution is a Moreau envelope and has value, gradient and prox by
     formula. Otherwise the value is found by Douglas-Rachford iteration until two steps differ by
-    less than ``eps ** 0.75`` relative to the argument; the prox follows from that of the conjugate,
-    where it has a rule.
+    less than ``eps ** 0.75`` relative to the argument (or by the tolerance of a part whose own prox
+    is found by iteration), and where one part has a gradient so has the whole; the prox follows from
+    that of the conjugate, where it has a rule.
+
+    Warns
+    -----
+    AccuracyWarning
+        If a value does not reach this tolerance.
 
     Examples
     --------
@@ -87,6 +94,8 @@ class InfimalConvolution(Functional):
         """Elements y and ``x - y`` (to the tolerance) at the minimum."""
         xp = namespace(flat(x)[0])
         limit = float(np.finfo(space_dtype(self.domain)).eps) ** 0.75
+        # Parts whose prox is itself found by iteration come no closer than its tolerance.
+        limit = max(limit, *(getattr(part, "tolerance", 0.0) for part in (self.first, self.second)))
         size = length(self.domain, x)
         v = x * 0.5
         y = rest = v
@@ -97,14 +106,28 @@ class InfimalConvolution(Functional):
             v = v + gap
             if bool(xp.all(length(self.domain, gap) <= limit * size)):
                 break
+        else:
+            warnings.warn(
+                f"the value of {self} did not reach its tolerance {limit:.1g} in {_ITERATIONS} iterations",
+                AccuracyWarning,
+                stacklevel=4,
+            )
         return y, rest
 
     @property
     def differentiable(self) -> bool:
-        return self._closed is not None and self._closed.differentiable
+        if self._closed is not None:
+            return self._closed.differentiable
+        return self.first.differentiable or self.second.differentiable
 
     def _gradient(self, x: Array, out: Array | None) -> Array:
-        return deliver(self._closed.gradient(x), out)  # type: ignore[union-attr]
+        """That of a smooth part at its share (Bauschke and Combettes, 2017, proposition 18.7)."""
+        if self._closed is not None:
+            return deliver(self._closed.gradient(x), out)
+        y, rest = self._share(x)
+        if self.first.differentiable:
+            return deliver(self.first.gradient(rest), out)
+        return deliver(self.second.gradient(y), out)
 
     @property
     def proximable(self) -> bool:

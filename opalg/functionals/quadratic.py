@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, namespace
+from opalg.arrays import Array, as_numpy, namespace
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.functionals.entries import Field, deliver, duplicate, flat, pairing, volume
 from opalg.functionals.functional import Functional
 from opalg.functionals.operator_norms import conjugate_gradients, norm_in_spaces
 from opalg.functionals.pointwise import Pointwise
-from opalg.operators import Identity, LinearOperator, Scaling, printing
+from opalg.operators import Diagonal, Identity, LinearOperator, Scaling, printing
 from opalg.spaces.compatibility import join, remedy
 
 __all__ = ["LeastSquares", "QuadraticForm", "SquaredL2"]
@@ -214,6 +214,17 @@ class QuadraticForm(Functional):
     def lipschitz(self) -> float:  # type: ignore[override]
         """The upper bound of the operator's norm in the inner product of the space."""
         return norm_in_spaces(self.operator).upper
+
+    @property
+    def strong_convexity(self) -> float:  # type: ignore[override]
+        """The least eigenvalue of a multiple of the identity or a diagonal; 0 is always a lower bound."""
+        if isinstance(self.operator, Identity):
+            return 1.0
+        if isinstance(self.operator, Scaling):
+            return float(np.real(self.operator.factor))
+        if isinstance(self.operator, Diagonal):
+            return min(float(np.min(as_numpy(part).real)) for part in flat(self.operator.weight))
+        return 0.0
 
     def _add_linear(self, x: Array, factor: Any = 1) -> Array:
         return x if self._linear.number == 0 else x + factor * self._linear.element(x)

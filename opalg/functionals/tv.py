@@ -48,7 +48,8 @@ class TotalVariation(Functional):
     warm_start : bool, default False
         Whether each prox starts from the dual solution of the one before (for the same batch
         shape), as solvers call it with nearly equal arguments. Results then depend on earlier
-        calls, within the tolerance.
+        calls, within the tolerance: a run that is stored and resumed elsewhere is equal to that of
+        one piece up to it, and no longer to the bit.
 
     Raises
     ------

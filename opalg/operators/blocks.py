@@ -12,7 +12,7 @@ from opalg.arrays import Array
 from opalg.errors import ArgumentError, NotSupportedError, SpaceMismatchError
 from opalg.operators import norms, printing
 from opalg.operators.costs import Cost
-from opalg.operators.elementary import Diagonal, _copy
+from opalg.operators.elementary import Diagonal, Identity, _copy
 from opalg.operators.operator import LinearOperator, Operator
 from opalg.spaces import Blocks, ProductSpace
 from opalg.spaces.compatibility import join, remedy
@@ -412,6 +412,9 @@ class Embedding(LinearOperator):
 
     def _transposed(self) -> LinearOperator:
         return Component(self.range, self.index)
+
+    def _gram(self) -> LinearOperator:
+        return Identity(self.domain)
 
     def _apply(self, x: Array, out: Array | None) -> Array:
         if out is None:

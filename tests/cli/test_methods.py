@@ -20,9 +20,29 @@ def test_every_solver_is_known():
     assert known["fbp"] is tomo.FBP
     public = {getattr(solvers, name) for name in solvers.__all__}
     expected = {c for c in public if isinstance(c, type) and issubclass(c, solvers.Solver)}
+    denoising = {solvers.PnPADMM, solvers.PnPProximalGradient, solvers.RED}
     assert set(known.values()) - {getattr(tomo, n, None) for n in ("FBP", "FDK")} == (
-        expected - {solvers.Solver}
+        expected - {solvers.Solver} - denoising
     )
+
+
+def test_what_a_shell_cannot_give_is_said(A):
+    with pytest.raises(
+        ArgumentError, match="RED needs denoiser and strength, which cannot be given in a shell"
+    ):
+        methods.build("red", A, {})
+
+
+@pytest.mark.parametrize("name", ["ista", "fista", "saga", "pdhg", "admm", "spdhg"])
+def test_total_variation_suits_every_solver_that_takes_it(A, name):
+    """Where only proximal maps will do the functional with one is taken: the same objective."""
+    words = {"regularizer": "tv", "lambda": 0.1, "iterations": 2}
+    if "subsets" in methods.parameters_of(methods.find_method(name)):
+        words["subsets"] = 3
+    solver = methods.build(name, A, words)
+    x = solver(np.ones(A.range.shape, "float32"))
+    expected = 0.1 * fn.TotalVariation(A.domain)
+    assert float(solver.regularizer(x)) == pytest.approx(float(expected(x)), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["cgls", "CGLS", "c-g_ls"])

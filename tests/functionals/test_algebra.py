@@ -291,3 +291,39 @@ def test_functionals_work_in_strict_array_libraries():
             float(f(xp.asarray(positive))), float(f(positive)), rtol=1e-10, atol=1e-30
         )
         assert pack(space, np.asarray(there)).shape == (12,)
+
+
+def test_the_part_of_a_product_is_a_co_isometry():
+    """So f of one part has a prox: that of f there, and nothing elsewhere."""
+    X = oa.Space(3, "float64", weighting=0.5)
+    f = fn.L1(X) @ oa.Component(X * X, 1)
+    x = f.domain.random(0)
+    found = f.prox(0.3)(x)
+    np.testing.assert_array_equal(found[0], x[0])
+    np.testing.assert_allclose(found[1], fn.L1(X).prox(0.3)(x[1]), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("form", "least"),
+    [
+        (lambda X: fn.QuadraticForm(oa.Diagonal(np.array([1.0, 4.0, 2.0]), X)), 1.0),
+        (lambda X: fn.QuadraticForm(2 * oa.Identity(X)), 2.0),
+        (lambda X: fn.QuadraticForm(oa.Identity(X)), 1.0),
+    ],
+)
+def test_strong_convexity_of_forms(form, least):
+    assert form(oa.Space(3, "float64", weighting=0.5)).strong_convexity == least
+
+
+def test_infimal_convolution_with_a_smooth_part_has_its_gradient():
+    """The gradient of f is the multiplier of the split; against differences of the value."""
+    X = oa.Space(3, "float64", weighting=0.5)
+    f = fn.InfimalConvolution(fn.L1(X), fn.Huber(X, 0.5))
+    assert f.differentiable
+    x = np.array([1.0, 2.0, -0.3])
+    g, h = f.gradient(x), 1e-5
+    for i in range(3):
+        e = h * np.eye(3)[i]
+        slope = (float(f(x + e)) - float(f(x - e))) / (2 * h)
+        # the value is good to eps ** 0.75 = 2e-12, over 2e-5
+        assert 0.5 * g[i] == pytest.approx(slope, abs=1e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import opalg as oa
+from opalg import functionals as fn
 from opalg import solvers
 from opalg.errors import AccuracyWarning, ArgumentError, NonFiniteError
 
@@ -216,3 +217,20 @@ def test_what_is_no_number_is_refused_when_the_solver_is_built():
         solvers.SIRT(eye, relaxation="fast")
     with pytest.raises(ArgumentError, match="minimum and maximum must be numbers"):
         solvers.SIRT(eye, minimum="zero")
+
+
+@pytest.mark.parametrize("name", ["SIRT", "Landweber", "Kaczmarz", "Cimmino", "OSSIRT", "OSSART"])
+def test_constraints_are_operators(name):
+    """Onto the simplex: consistent equations determine the point, and every iterate lies on it."""
+    rng = np.random.default_rng(0)
+    A = oa.MatrixOperator(rng.random((6, 3)))
+    options = {"subsets": 3} if name.startswith("OS") else {}
+    project = fn.Simplex(A.domain).prox(1.0)
+    solver = getattr(solvers, name)(A, constraint=project, iterations=3000, **options)
+    x = np.array([0.2, 0.5, 0.3])
+    for state in (solver.solve(A(x), iterations=2).state, solver.solve(A(x)).state):
+        assert state.x.sum() == pytest.approx(1.0, abs=1e-12)
+        assert state.x.min() >= 0
+    np.testing.assert_allclose(state.x, x, rtol=0, atol=1e-6)
+    with pytest.raises(ArgumentError, match=f"constraint of {name} must be an operator from Space"):
+        getattr(solvers, name)(A, constraint=A, **options)
