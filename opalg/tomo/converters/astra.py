@@ -1,0 +1,163 @@
+"""From ASTRA; `Geometry.to_astra` is the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from opalg.errors import ArgumentError, NotSupportedError
+from opalg.spaces import Grid
+from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.parameters import named, whole
+from opalg.tomo.fan import FanBeam
+from opalg.tomo.parallel import ParallelBeam
+
+__all__ = ["from_astra", "grid_from_astra"]
+
+_ROWS = ("DetectorRowCount", "DetectorColCount")
+_SPACINGS = ("DetectorSpacingY", "DetectorSpacingX")
+_DISTANCES = ("DistanceOriginSource", "DistanceOriginDetector")
+_NAMES: dict[str, tuple[str, ...]] = {
+    "parallel": ("DetectorCount", "DetectorWidth", "ProjectionAngles"),
+    "fanflat": ("DetectorCount", "DetectorWidth", "ProjectionAngles", *_DISTANCES),
+    "parallel3d": (*_ROWS, *_SPACINGS, "ProjectionAngles"),
+    "cone": (*_ROWS, *_SPACINGS, "ProjectionAngles", *_DISTANCES),
+    "parallel_vec": ("DetectorCount", "Vectors"),
+    "fanflat_vec": ("DetectorCount", "Vectors"),
+    "parallel3d_vec": (*_ROWS, "Vectors"),
+    "cone_vec": (*_ROWS, "Vectors"),
+}
+
+
+def from_astra(projections: Mapping[str, Any]) -> Any:
+    """The geometry of an ASTRA projection geometry.
+
+    Parameters
+    ----------
+    projections : dict
+        Of ``astra.create_proj_geom``: "parallel", "fanflat", "parallel3d", "cone" and their "_vec" forms.
+
+    Returns
+    -------
+    ParallelBeam, FanBeam or ConeBeam
+        Regular for the first four, given by vectors for a "_vec" form.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is missing, or one is there that the kind does not have.
+    NotSupportedError
+        For other kinds.
+
+    Notes
+    -----
+    Rows of a 2D image run downwards in ASTRA: hand over ``x[::-1]``. 3D projections are ordered (v, view, u).
+
+    References
+    ----------
+    ASTRA Toolbox, "2D Geometries" and "3D Geometries", https://astra-toolbox.com/docs/geom3d.html.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from opalg import tomo
+    >>> views = {
+    ...     "type": "fanflat",
+    ...     "DetectorWidth": 2.0,
+    ...     "DetectorCount": 5,
+    ...     "ProjectionAngles": np.array([0.0]),
+    ...     "DistanceOriginSource": 100.0,
+    ...     "DistanceOriginDetector": 50.0,
+    ... }
+    >>> tomo.converters.from_astra(views).is_close(tomo.FanBeam([0.0], 5, 2.0, 100.0, 150.0))
+    True
+    """
+    kind = str(projections.get("type"))
+    if kind not in _NAMES:
+        raise NotSupportedError(f"ASTRA's geometry {kind!r} has no counterpart here")
+    p = named(projections, f"ASTRA's geometry {kind!r}", ("type", *_NAMES[kind]))
+    if kind in ("fanflat_vec", "parallel_vec"):
+        a, b, c = _vectors(p["Vectors"], 3, 2)
+        columns = int(p["DetectorCount"])
+        if kind == "fanflat_vec":
+            return FanBeam.from_vectors(a, b, c, columns)
+        return ParallelBeam.from_vectors(a, b, None, c, columns)
+    if kind in ("cone_vec", "parallel3d_vec"):
+        a, b, u, v = _vectors(p["Vectors"], 4, 3)
+        shape = int(p["DetectorRowCount"]), int(p["DetectorColCount"])
+        beam = ConeBeam if kind == "cone_vec" else ParallelBeam
+        return beam.from_vectors(a, b, v, u, shape)
+    common: dict[str, Any] = {"angles": np.array(p["ProjectionAngles"], float)}
+    if kind in ("parallel3d", "cone"):
+        common["detector"] = (p["DetectorRowCount"], p["DetectorColCount"])
+        common["pitch"] = (p["DetectorSpacingY"], p["DetectorSpacingX"])
+    else:
+        common["detector"] = p["DetectorCount"]
+        common["pitch"] = p["DetectorWidth"]
+    if kind.startswith("parallel"):
+        return ParallelBeam(**common)
+    sod = float(p["DistanceOriginSource"])
+    beyond = float(p["DistanceOriginDetector"])
+    if not sod + beyond > 0:
+        raise ArgumentError(f"the detector must stand before the source, got {sod} and {beyond}")
+    if beyond <= 0:  # a virtual detector on the axis: the same rays end farther away
+        factor = 2 * sod / (sod + beyond)
+        common["pitch"] = tuple(np.atleast_1d(common["pitch"]) * factor)
+        common["pitch"] = common["pitch"] if kind == "cone" else common["pitch"][0]
+        beyond = sod
+    regular = FanBeam if kind == "fanflat" else ConeBeam
+    return regular(**common, sod=sod, sdd=sod + beyond)
+
+
+def _vectors(value: Any, count: int, ndim: int) -> list[Any]:
+    found = np.asarray(value, float)
+    if found.ndim != 2 or found.shape[1] != count * ndim:
+        raise ArgumentError(f"Vectors must have shape (views, {count * ndim}), got {found.shape}")
+    return list(np.split(found, count, axis=1))
+
+
+def grid_from_astra(volume: Mapping[str, Any], dtype: str = "float32") -> Grid:
+    """The grid of an ASTRA volume geometry, 2D or 3D.
+
+    Parameters
+    ----------
+    volume : dict
+        Of ``astra.create_vol_geom``.
+    dtype : {"float32", "float64"}
+
+    Notes
+    -----
+    Row 0 of a 2D image lies at the largest y in ASTRA: hand over ``x[::-1]``.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is missing or unknown.
+
+    References
+    ----------
+    ASTRA Toolbox, "2D Geometries" and "3D Geometries", https://astra-toolbox.com/docs/geom3d.html.
+
+    Examples
+    --------
+    >>> import opalg as oa
+    >>> from opalg import tomo
+    >>> grid = oa.Grid((4, 6), 0.5, origin=(1.0, 2.0))
+    >>> _, volume = tomo.ParallelBeam(3).to_astra(grid)
+    >>> tomo.converters.grid_from_astra(volume) == grid
+    True
+    """
+    p = named(
+        volume, "ASTRA's volume", ("GridRowCount", "GridColCount", "option"), ["GridSliceCount"]
+    )
+    axes = "ZYX" if "GridSliceCount" in p else "YX"
+    names = ("GridSliceCount", "GridRowCount", "GridColCount")[-len(axes) :]
+    edges = [f"Window{end}{axis}" for axis in axes for end in ("Min", "Max")]
+    window = named(p["option"], "the window of ASTRA's volume", edges)
+    low, high = (
+        np.array([float(window[f"Window{end}{axis}"]) for axis in axes]) for end in ("Min", "Max")
+    )
+    shape = tuple(whole(p, name, 1)[0] for name in names)
+    return Grid(shape, ((high - low) / shape).tolist(), dtype, ((low + high) / 2).tolist())

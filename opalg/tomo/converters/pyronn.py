@@ -1,0 +1,257 @@
+"""From and to PYRO-NN's circular trajectories.
+
+In 2D the ray to the middle runs along ``r = (cos t, sin t)`` from a source at ``-sid r``, and columns step
+along ``(-sin t, cos t)``: the other way than here, seen along the ray. With a cone the source starts at +x
+and runs clockwise, columns step to the left of one who looks from the source, and rows downwards.
+``swap_detector_axis`` turns the sense of rotation in 2D, and the columns of a cone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from opalg.errors import ArgumentError, NotSupportedError
+from opalg.spaces import Grid
+from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.parameters import named, numbers, regular_form, whole
+from opalg.tomo.fan import FanBeam
+from opalg.tomo.frames import FloatArray
+from opalg.tomo.geometry import Geometry
+from opalg.tomo.parallel import ParallelBeam
+
+__all__ = ["from_pyronn", "grid_from_pyronn", "to_pyronn"]
+
+_KINDS = ("parallel_2d", "fan_2d", "cone_3d")
+_DETECTOR = ("detector_shape", "detector_spacing")
+_DISTANCES = ("source_isocenter_distance", "source_detector_distance")
+_RAYS = ("number_of_projections", "angular_range", "trajectory")
+_OPTIONS = ("detector_origin", "swap_detector_axis")
+_VOLUME = ("volume_shape", "volume_spacing", "volume_origin")
+# What PYRO-NN derives from the others, and how finely it samples.
+_DERIVED = (
+    "sinogram_shape", "fan_angle", "cone_angle", "projection_multiplier", "step_size", "np_dtype",
+)  # fmt: skip
+_ALL = (*_DETECTOR, *_DISTANCES, *_RAYS, *_OPTIONS, *_VOLUME, *_DERIVED)
+
+
+def from_pyronn(kind: str, parameters: Any) -> Any:
+    """The geometry of PYRO-NN's circular trajectories.
+
+    Parameters
+    ----------
+    kind : {"parallel_2d", "fan_2d", "cone_3d"}
+    parameters : mapping or PYRO-NN's geometry
+        ``detector_shape``, ``detector_spacing`` (v, u), ``number_of_projections``, ``angular_range`` (end,
+        or start and end, in radians); ``source_isocenter_distance`` and ``source_detector_distance`` but for
+        parallel rays; and if there are any ``detector_origin`` (of the first pixel, (v, u)),
+        ``swap_detector_axis``, and ``trajectory``, which takes the place of number, range and swap: ray
+        vectors (views, 2), or projection matrices (views, 3, 4).
+
+    Returns
+    -------
+    ParallelBeam, FanBeam or ConeBeam
+        A parallel beam is regular: its rays run the other way along the same lines. The others are given by
+        vectors, as their columns, and the rows of a cone, run the other way than in a regular geometry.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is missing or unknown.
+    NotSupportedError
+        For other kinds. "parallel_3d" has neither a trajectory nor a projector in PYRO-NN, and the matrices
+        of ``multi_circular_trajectory_3d`` and others go into ``ConeBeam.from_matrices(matrices, detector)``.
+
+    References
+    ----------
+    C. Syben et al., "PYRO-NN: Python reconstruction operators in neural networks", Medical Physics 46 (2019)
+    5110; ``circular_trajectory_2d`` and ``circular_trajectory_3d`` as they are since version 0.2. Before,
+    matrices looked half a pixel beside: hand those over as ``trajectory``.
+
+    Examples
+    --------
+    >>> from opalg import tomo
+    >>> views = {"detector_shape": [5], "detector_spacing": [1.0], "number_of_projections": 4}
+    >>> views |= {"angular_range": 3.14159265}
+    >>> views |= {"source_isocenter_distance": 100.0, "source_detector_distance": 150.0}
+    >>> tomo.converters.from_pyronn("fan_2d", views).source_positions[0].round(9).tolist()
+    [-100.0, -0.0]
+    """
+    if kind not in _KINDS:
+        raise NotSupportedError(
+            f"kind must be parallel_2d, fan_2d or cone_3d, got {kind!r}; projection matrices of others go "
+            "into ConeBeam.from_matrices"
+        )
+    parallel = kind == "parallel_2d"
+    needed = _DETECTOR if parallel else (*_DETECTOR, *_DISTANCES)
+    p = named(parameters, "PYRO-NN's geometry", needed, _ALL)
+    ndim = 2 if kind == "cone_3d" else 1
+    shape = whole(p, "detector_shape", ndim)
+    pitch = numbers(p, "detector_spacing", (ndim,))
+    half = (np.array(shape) - 1) / 2 * pitch
+    offset = numbers({"detector_origin": -half} | p, "detector_origin", (ndim,)) + half
+    distances = {} if parallel else {"sod": float(p[_DISTANCES[0]]), "sdd": float(p[_DISTANCES[1]])}
+    swapped = bool(p.get("swap_detector_axis", False))
+    if ndim == 2:
+        if "trajectory" in p:
+            cone = ConeBeam.from_matrices(p["trajectory"], shape, distances["sdd"])
+            _counted(p, cone.num_views)
+            return cone
+        signs = (-1, 1) if swapped else (-1, -1)
+        regular: Any = ConeBeam(
+            np.pi / 2 - _turns(p), shape, pitch.tolist(), **distances,
+            offset=(offset * signs).tolist(),
+        )  # fmt: skip
+        return _stepping(regular, *signs)
+    turns = _rays(p["trajectory"]) if "trajectory" in p else _turns(p) * (-1 if swapped else 1)
+    _counted(p, len(turns))
+    if parallel:
+        return ParallelBeam(turns + np.pi / 2, shape[0], float(pitch[0]), float(offset[0]))
+    regular = FanBeam(
+        turns - np.pi / 2, shape[0], float(pitch[0]), **distances, offset=-float(offset[0])
+    )
+    return _stepping(regular, 1, -1)
+
+
+def to_pyronn(geometry: Geometry) -> tuple[str, dict[str, Any]]:
+    """Kind and parameters of PYRO-NN's geometry of the same rays.
+
+    Parameters
+    ----------
+    geometry : ParallelBeam in 2D, FanBeam or ConeBeam
+        Flat, with equally spaced angles, in which source and detector turn rigidly about z: regular, or by
+        vectors that amount to it.
+
+    Returns
+    -------
+    kind : {"parallel_2d", "fan_2d", "cone_3d"}
+    parameters : dict
+        See `from_pyronn`; with ``detector_origin`` and ``swap_detector_axis=False``.
+
+    Notes
+    -----
+    Columns of a fan, and columns and rows of a cone, run the other way in PYRO-NN: hand over
+    ``y[:, ::-1]``, and ``y[:, ::-1, ::-1]``. Projections of a parallel beam stay as they are.
+
+    Raises
+    ------
+    NotSupportedError
+        For other geometries.
+
+    References
+    ----------
+    C. Syben et al., Medical Physics 46 (2019) 5110.
+
+    Examples
+    --------
+    >>> from opalg import tomo
+    >>> beam = tomo.ParallelBeam(4, 5, 2.0)
+    >>> kind, parameters = tomo.converters.to_pyronn(beam)
+    >>> kind, parameters["detector_origin"].tolist()
+    ('parallel_2d', [-4.0])
+    >>> tomo.converters.from_pyronn(kind, parameters).is_close(beam)
+    True
+    """
+    regular = regular_form(geometry, "PYRO-NN")
+    if isinstance(regular, ParallelBeam):
+        if regular.ndim == 3:
+            raise NotSupportedError("PYRO-NN has no projector for parallel beams in 3D")
+    elif regular.curved:
+        raise NotSupportedError("a curved detector has no counterpart in PYRO-NN")
+    steps = np.diff(regular.angles)
+    step = float(steps.mean()) if len(steps) else 0.0
+    if len(steps) and np.abs(steps - step).max() > 1e-9:
+        raise NotSupportedError("PYRO-NN's circular trajectories have equally spaced angles")
+    pitch, offset = np.array(regular.pitch), np.array(regular.offset)
+    if isinstance(regular, ParallelBeam):
+        kind, start, sign = "parallel_2d", regular.angles[0] - np.pi / 2, 1
+    elif regular.ndim == 2:
+        kind, start, sign = "fan_2d", regular.angles[0] + np.pi / 2, -1
+    else:
+        kind, start, sign = "cone_3d", np.pi / 2 - regular.angles[0], -1
+        step = -step
+    found: dict[str, Any] = {
+        "detector_shape": np.array(regular.detector_shape),
+        "detector_spacing": pitch,
+        "detector_origin": sign * offset - (np.array(regular.detector_shape) - 1) / 2 * pitch,
+        "number_of_projections": regular.num_views,
+        "angular_range": [float(start), float(start + regular.num_views * step)],
+        "swap_detector_axis": False,
+    }
+    if sign < 0:
+        found |= dict(zip(_DISTANCES, (regular.sod, regular.sdd), strict=True))
+    return kind, found
+
+
+def grid_from_pyronn(parameters: Any, dtype: str = "float32") -> Grid:
+    """The grid of a PYRO-NN geometry.
+
+    Parameters
+    ----------
+    parameters : mapping or PYRO-NN's geometry
+        With ``volume_shape``, ``volume_spacing`` and, if it is not centred, ``volume_origin``: the place of
+        the first voxel; all in the order (z, y, x) or (y, x).
+    dtype : {"float32", "float64"}
+
+    Raises
+    ------
+    ArgumentError
+        If a name is missing or unknown.
+
+    References
+    ----------
+    C. Syben et al., Medical Physics 46 (2019) 5110; ``GeometryBase``.
+
+    Examples
+    --------
+    >>> from opalg import tomo
+    >>> volume = {"volume_shape": (4, 6), "volume_spacing": 0.5, "volume_origin": (0.0, 0.0)}
+    >>> tomo.converters.grid_from_pyronn(volume).origin
+    (0.75, 1.25)
+    """
+    p = named(parameters, "PYRO-NN's geometry", _VOLUME[:2], _ALL)
+    ndim = np.size(p["volume_shape"])
+    if ndim not in (2, 3):
+        raise ArgumentError(f"volume_shape must be (y, x) or (z, y, x), got {p['volume_shape']!r}")
+    shape = whole(p, "volume_shape", ndim)
+    spacing = numbers(p, "volume_spacing", (ndim,))
+    half = (np.array(shape) - 1) / 2 * spacing
+    origin = numbers({"volume_origin": -half} | p, "volume_origin", (ndim,)) + half
+    return Grid(shape, spacing.tolist(), dtype, origin.tolist())
+
+
+def _turns(p: Mapping[str, Any]) -> FloatArray:
+    """Angles of a circular trajectory: the end of the range is left out."""
+    missing = [name for name in _RAYS[:2] if name not in p]
+    if missing:
+        raise ArgumentError(f"PYRO-NN's geometry needs {', '.join(missing)}, or trajectory")
+    given = p["angular_range"]
+    start, end = numbers(p, "angular_range", (2,)) if np.ndim(given) else (0.0, float(given))
+    (count,) = whole(p, "number_of_projections", 1)
+    return start + np.arange(count) * (float(end - start) / count)
+
+
+def _rays(trajectory: Any) -> FloatArray:
+    """Angles of ray vectors."""
+    rays = np.asarray(trajectory, float)
+    if rays.ndim != 2 or rays.shape[1] != 2:
+        raise ArgumentError(f"a 2D trajectory has shape (views, 2), got {rays.shape}")
+    turns: FloatArray = np.arctan2(rays[:, 1], rays[:, 0])
+    return turns
+
+
+def _counted(p: Mapping[str, Any], views: int) -> None:
+    count = p.get("number_of_projections", views)
+    if count != views:
+        raise ArgumentError(f"number_of_projections is {count}, the trajectory has {views}")
+
+
+def _stepping(geometry: Any, v_sign: int, u_sign: int) -> Any:
+    """The detector with the order of its rows and columns kept (1) or reversed (-1)."""
+    frames = geometry.frames
+    v = None if frames.v_steps is None else v_sign * frames.v_steps
+    turned = replace(frames, u_steps=u_sign * frames.u_steps, v_steps=v)
+    return geometry._of_frames(turned, geometry.detector_shape)
