@@ -31,7 +31,7 @@ class Phantom(Value):
     """A sum of bodies, each of constant value; overlapping values add.
 
     Made by the functions of `opalg.tomo.phantoms`, such as `disc`, `box` and `shepp_logan`, and
-    from those by ``+``, ``2 * phantom``, `moved`, `rotated` and `scaled`.
+    from those by ``+``, ``2 * phantom``, `moved`, `rotated`, `scaled` and `extruded`.
 
     Parameters
     ----------
@@ -170,6 +170,29 @@ class Phantom(Value):
             factor if np.ndim(factor) else [factor] * self.ndim, self.ndim, "factor"
         )
         return self._mapped(np.diag(factors), np.zeros(self.ndim))
+
+    def extruded(self, height: float) -> Phantom:
+        """The planar phantom as one in 3D: the same in every plane, from -height / 2 to height / 2 along z.
+
+        Raises
+        ------
+        ArgumentError
+            If the phantom is in 3D already, or the height is not a positive length.
+
+        Examples
+        --------
+        >>> import opalg as oa
+        >>> from opalg import tomo
+        >>> rods = tomo.phantoms.derenzo(diameter=100.0).extruded(30.0)
+        >>> image = rods.sample(oa.Grid((10, 32, 32), 4.0))
+        >>> image.any(axis=(1, 2)).astype(int).tolist()  # planes 4 mm apart
+        [0, 1, 1, 1, 1, 1, 1, 1, 1, 0]
+        """
+        if self.ndim != 2:
+            raise ArgumentError("only phantoms in 2D are extruded, this one is in 3D")
+        if not (isinstance(height, (int, float, np.number)) and 0 < height < math.inf):
+            raise ArgumentError(f"height must be a positive length, got {height!r}")
+        return Phantom([shape.extruded(float(height)) for shape in self.shapes])
 
     def __and__(self, other: Any) -> Phantom:
         """What each body has in common with a single other body, with the values of the first."""

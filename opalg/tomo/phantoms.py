@@ -167,6 +167,8 @@ def derenzo(
 ) -> Phantom:
     """A Derenzo phantom: sectors full of rods (discs), two diameters apart in triangles, to see a resolution.
 
+    In 3D, with rods along z: ``derenzo().extruded(height)``.
+
     Parameters
     ----------
     diameter : float, default 100.0

@@ -88,6 +88,19 @@ class Shape(Value):
             tuple(other.mapped(matrix, shift) for other in self.others),
         )
 
+    def extruded(self, height: float) -> Shape:
+        """The planar body as a column of a height about the plane z = 0."""
+        kinds = {"ball": "cylinder", "box": "box", "half-space": "half-space"}
+        axes = np.zeros((3, 3))
+        axes[:2, :2], axes[2, 2] = self.axes, height / 2
+        return Shape(
+            kinds[self.kind],
+            (*self.centre.tolist(), 0.0),
+            tuple(tuple(row) for row in axes.tolist()),
+            self.value,
+            tuple(other.extruded(height) for other in self.others),
+        )
+
     def within(self, *others: Shape) -> Shape:
         """What the body has in common with others, with the value of the first."""
         parts = tuple(part for other in others for part in (other.without_others(), *other.others))

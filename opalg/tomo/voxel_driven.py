@@ -7,7 +7,7 @@ from typing import Any
 
 from opalg.arrays import Array
 from opalg.engines import cpu, cuda
-from opalg.engines.divergent import DivergentPlan
+from opalg.engines.divergent import DivergentPlan, check_shadows
 from opalg.errors import ArgumentError
 from opalg.operators.costs import Cost
 from opalg.spaces import Grid
@@ -37,10 +37,17 @@ class VoxelBackProjection(InParts):
         to the voxel leads to the detector. That is the distance weight of FBP and FDK but for a constant; for
         parallel rays it is one.
 
+    Attributes
+    ----------
+    matched : bool
+        False: ``A.H`` is the transpose of A, this is not. What a program asks before it takes a back
+        projection for the transpose. (`exact_adjoint` tells something else of every operator: that its own
+        transpose, here a projection, is exact.)
+
     Raises
     ------
     ArgumentError
-        On a call, if the arc of a curved detector is not around the source.
+        If a curved detector is not an arc about the source in every view, or its rows are not parallel to z.
 
     Examples
     --------
@@ -54,6 +61,7 @@ class VoxelBackProjection(InParts):
 
     nonnegative = True
     symbol = "B"
+    matched = False
 
     domain: Any
     range: Grid
@@ -70,6 +78,18 @@ class VoxelBackProjection(InParts):
         self.memory_limit = transform.memory_limit
         self._hidden_voxels = transform._hidden_voxels
         self._hidden_pixels = transform._hidden_pixels
+        if transform.geometry.frames.arc_centres is not None:
+            self._check_arcs()
+
+    def _check_arcs(self) -> None:
+        try:
+            check_shadows(self._plan)
+        except ArgumentError:
+            raise ArgumentError(
+                f"VoxelBackProjection cannot tell where voxels are seen on the curved detector of a "
+                f"{self.transform.geometry}: its arc must be around the source in every view, and its rows "
+                "parallel to z. The transpose A.H of the XrayTransform takes any curved detector"
+            ) from None
 
     @cached_property
     def _plan(self) -> DivergentPlan:

@@ -201,6 +201,51 @@ def test_voxel_driven_is_its_definition(kind, seed, weighted):
     assert np.abs(B.H(x).ravel() - matrix.T @ x.ravel()).max() < scale
 
 
+@pytest.mark.parametrize("kind", ["parallel 2D", "parallel 3D", "fan", "cone", "free cone"])
+def test_it_says_that_it_is_not_the_transpose(kind):
+    """Which `exact_adjoint` does not: its own transpose is exact."""
+    geometry = tomo.random_geometry(kind, seed=5)
+    A = tomo.XrayTransform(tomo.random_grid(geometry.ndim, seed=1), geometry)
+    B = tomo.VoxelBackProjection(A)
+    assert not B.matched
+    assert B.exact_adjoint
+    y = A.range.random(0)
+    assert np.linalg.norm(B(y) - A.H(y)) > 0.1 * np.linalg.norm(A.H(y))
+
+
+ARC = {"source": [[0, -30, 0]], "detector_centre": [[0, 30, 0]], "v_step": [[0, 0, 1]]}
+CURVED = tomo.ConeBeam(3, (4, 5), 2.0, 20.0, 40.0, curved=True)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        tomo.ConeBeam.from_vectors(
+            **ARC, u_step=[[1, 0, 0]], detector=(4, 5), arc_centre=[[0, -50, 0]]
+        ),
+        tomo.FanBeam.from_vectors([[0, -30]], [[0, 30]], [[1, 0]], 5, arc_centre=[[0, -50]]),
+        tomo.rotate("x", 0.3) * CURVED,
+        CURVED.rotate_detector(slant=0.1),
+        CURVED.shift_detector(u=[0.0, 1.0, 2.0]).rotate_detector(tilt=[0.0, 0.0, 0.2]),
+    ],
+    ids=["axis behind the source", "fan", "tilted", "slanted", "one view"],
+)
+def test_other_arcs_are_refused_before_anything_runs(geometry):
+    A = tomo.XrayTransform(oa.Grid((4, 5, 6)[-geometry.ndim :]), geometry)
+    with pytest.raises(
+        ArgumentError, match=r"^VoxelBackProjection .* curved .*Beam with .*A\.H of"
+    ):
+        tomo.VoxelBackProjection(A)
+    assert A.H(A.range.ones()).any()  # what the message names
+
+
+def test_arcs_around_the_source_may_be_given_by_vectors():
+    moved = tomo.translate(x=[0.0, 1.0, 2.0]) * (tomo.rotate("z", 0.3) * CURVED)
+    moved = moved.shift_detector(u=[0.0, 1.0, 2.0])
+    A = tomo.XrayTransform(oa.Grid((4, 5, 6)), moved)
+    assert tomo.VoxelBackProjection(A)(A.range.ones()).any()
+
+
 def test_the_transpose_takes_a_batch():
     A = tomo.XrayTransform(oa.Grid((3, 4, 5), 2.0, "float64"), tomo.ConeBeam(3, (4, 5), 2, 20, 40))
     B = tomo.VoxelBackProjection(A, weighted=True)

@@ -199,6 +199,42 @@ def test_samples_are_means_of_the_definition(name):
     np.testing.assert_allclose(phantom.sample(grid, factor), expected, atol=1e-12)
 
 
+PLANAR = {
+    "Derenzo": phantoms.derenzo(24.0, (4.0, 3.0, 2.0)),
+    "turned": phantoms.ellipse((8.0, 3.0), 0.5, (2.0, -3.0), 0.6)
+    + phantoms.rectangle((9.0, 5.0), -0.3, (2.0, 3.0), 0.4),
+    "half disc": phantoms.disc(7.0, 0.5, (2.0, -3.0)).cut((3.0, 4.0), -5.0),
+    "lens": phantoms.disc(7.0, 0.5) & phantoms.disc(6.0, 9.0, (5.0, 0.0)),
+}
+
+
+@pytest.mark.parametrize("name", list(PLANAR))
+def test_extruded_phantoms_are_planar_ones_in_every_plane(name):
+    planar = PLANAR[name]
+    deep = planar.extruded(10.0)
+    image = planar.sample(oa.Grid((20, 24), (1.3, 1.1), "float64"))
+    planes = deep.sample(oa.Grid((7, 20, 24), (2.0, 1.3, 1.1), "float64"))  # z = -6, -4, ..., 6
+    np.testing.assert_allclose(planes[1:-1], [image] * 5, atol=1e-12)
+    # The cells at 6 have their lowest points at 5.25, above the end at 5.
+    assert not planes[[0, -1]].any()
+    assert (planar + planar).extruded(10.0) == deep + deep
+
+    views = [0.3, 2.0]
+    row = planar.project(tomo.ParallelBeam(views, 23), "float64")
+    rows = deep.project(tomo.ParallelBeam(views, (7, 23), (2.0, 1.0)), "float64")
+    np.testing.assert_allclose(rows[:, 1:-1], np.repeat(row[:, None], 5, axis=1), atol=1e-12)
+    assert not rows[:, [0, -1]].any()
+    # A cone that stays between the ends sees each chord as long as its ray is steep.
+    fan = tomo.FanBeam(views, 23, 1.5, sod=40.0, sdd=80.0)
+    cone = tomo.ConeBeam(views, (5, 23), (4.0, 1.5), sod=40.0, sdd=80.0)
+    v, u = cone.detector_coordinates
+    flat = np.hypot(80.0, u)
+    longer = np.hypot(flat, v[:, None]) / flat
+    found = planar.extruded(40.0).project(cone, "float64")
+    expected = planar.project(fan, "float64")[:, None] * longer
+    np.testing.assert_allclose(found, expected, atol=1e-6)  # roots of rounding errors at edges
+
+
 def test_random_scenes_are_sums_of_their_bodies():
     scene = phantoms.random_scene(6, 20.0, 0.5, seed=5)
     one_by_one = [tomo.phantoms.Phantom([shape]) for shape in scene.shapes]
@@ -222,6 +258,9 @@ def test_cuts_move_with_their_bodies():
         (lambda: phantoms.disc(1.0).cut((1.0, 0.0, 0.0), 1.0), "the normal must be 2 numbers"),
         (lambda: phantoms.disc(1.0) & phantoms.ball(1.0), "one body in 2D"),
         (lambda: phantoms.disc(1.0) & phantoms.derenzo(), "one body in 2D"),
+        (lambda: phantoms.ball(1.0).extruded(2.0), "this one is in 3D"),
+        (lambda: phantoms.disc(1.0).extruded(0.0), "height must be a positive length"),
+        (lambda: phantoms.disc(1.0).extruded("high"), "height must be a positive length"),
         (lambda: phantoms.cone(1.0, 2.0, top_radius=1.0), "upper radius must be less"),
         (lambda: phantoms.forbild_head(diameter=0.0), "diameter must be a positive length"),
     ],
