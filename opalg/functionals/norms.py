@@ -212,7 +212,7 @@ class Lp(_Norm):
     -----
     The prox has no closed form; it is ``x`` less its projection onto the ball of the conjugate
     exponent ``q = p / (p - 1)``, which Newton's method finds to rounding. PyTorch cannot
-    differentiate it.
+    differentiate it. The gradient is not defined at 0; there it is taken as 0.
 
     Examples
     --------
@@ -231,6 +231,15 @@ class Lp(_Norm):
     def _value(self, x: Array) -> Array:
         line = line_up(self.domain, x)
         return weighted_lp(namespace(line).abs(line), weights(self.domain, x), self.p)[..., 0]
+
+    def _gradient(self, x: Array, out: Array | None) -> Array:
+        line = line_up(self.domain, x)
+        xp = namespace(line)
+        sizes, value = xp.abs(line), self._value(x)[..., None]
+        # The quotient comes first: powers of it neither overflow nor vanish.
+        share = sizes / xp.where(value > 0, value, xp.ones_like(value))
+        factor = share ** (self.p - 1) / xp.where(sizes > 0, sizes, xp.ones_like(sizes))
+        return put_back(self.domain, line * factor, out)
 
     def _prox(self, x: Array, step: Any, out: Array | None) -> Array:
         line = line_up(self.domain, x)

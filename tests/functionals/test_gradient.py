@@ -51,6 +51,8 @@ WITHOUT_HESSIAN = {
     "Composed-unitary",
     "L2",
     "L2-product",
+    "Lp-1.3",
+    "Lp-3",
     "MoreauEnvelope",
     "MoreauEnvelope-KL",
     "InfimalConvolution",
