@@ -375,6 +375,10 @@ def fbp() -> Instances:
     yield "single", tomo.FBP(projector("float32"), window="hann")
     yield "fan", tomo.FBP(fan_projector("float64", curved=False))
     yield "curved fan, single", tomo.FBP(fan_projector("float32", curved=True), window="cosine")
+    fan = tomo.FanBeam(5, 6, 0.9, 6.0, 9.0, curved=True, offset=1.2)  # a moved detector
+    yield "offset", tomo.FBP(tomo.XrayTransform(oa.Grid((4, 5), 0.5, "float64"), fan))
+    free = tomo.rotate("z", 0.2) * tomo.ParallelBeam([0.1, 0.4, 1.9, 2.4], 6)
+    yield "free parallel", tomo.FBP(tomo.XrayTransform(oa.Grid((4, 5), 0.5), free))
 
 
 @instances("FDK")

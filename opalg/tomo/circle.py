@@ -7,47 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 
 from opalg.errors import NotSupportedError
-from opalg.tomo.angles import angle_weights, scanned_range
 from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.frames import FloatArray
+from opalg.tomo.scan import Scan, across, angles_about, check, once, vectors_in_space
 
 __all__ = ["CircularScan", "circular_scan"]
 
-# Of the distance from source to axis, or in radians: by so much a real scanner may be misaligned.
-_TOLERANCE = 2e-3
+_NEEDED = (
+    "FBP and FDK are for sources on a circle about an axis which the detector faces and to which its "
+    "columns are parallel"
+)
 
 
 @dataclass(frozen=True, eq=False)
-class CircularScan:
+class CircularScan(Scan):
     """A source that runs around an axis, which the detector faces.
 
     Parameters
     ----------
-    angles : array, shape (views,)
-        Of the source about the axis, counter-clockwise.
+    angles, u, centre, axis, normals
+        See `Scan`; angles are those of the source, ``u`` is arc length on a curved detector, ``centre`` the
+        middle of the circle.
     sod, sdd : array, shape (views,)
         Distances from the source to the axis and to the detector.
-    u : array, shape (1 or views, columns)
-        Positions on the detector, from the point that faces the axis, rising as in a regular scan; on a
-        curved detector arc length. One row if all views agree.
     v : array, shape (1 or views, rows), or None in 2D
-        Likewise, from the plane of the circle.
+        Positions on the detector, from the plane of the circle.
     curved : bool
-    centre, axis : array, shape (3,)
-        The middle of the circle, and a unit vector along the axis.
-    normals : array, shape (views, 3)
-        Unit vectors from the source towards the axis.
     """
 
-    angles: FloatArray
     sod: FloatArray
     sdd: FloatArray
-    u: FloatArray
     v: FloatArray | None
     curved: bool
-    centre: FloatArray
-    axis: FloatArray
-    normals: FloatArray
 
     @property
     def fan_angles(self) -> FloatArray:
@@ -56,20 +47,9 @@ class CircularScan:
         return ratio if self.curved else np.arctan(ratio)
 
     @property
-    def view_weights(self) -> FloatArray:
-        """The part of the full turn that every view stands for."""
-        return angle_weights(self.angles, 2 * np.pi)
-
-    @property
-    def range(self) -> tuple[float, float] | None:
-        """First angle and length of the range that was scanned; None for a full turn."""
-        return scanned_range(self.angles)
-
-    @property
-    def half_fans(self) -> tuple[float, float]:
-        """The fan angle that all views reach on the side of falling and of rising u; may be negative."""
-        gamma = np.sort(self.fan_angles, axis=1)
-        return -float(gamma[:, 0].max()), float(gamma[:, -1].min())
+    def positions(self) -> FloatArray:
+        """The fan angles: the same ray from the other side has the opposite one."""
+        return self.fan_angles
 
 
 def circular_scan(geometry: DivergentBeam) -> CircularScan:
@@ -82,52 +62,59 @@ def circular_scan(geometry: DivergentBeam) -> CircularScan:
     """
     if geometry.regular:
         return _regular(geometry)
-    if geometry.curved:
-        raise NotSupportedError(
-            "FBP and FDK take a curved detector in its regular form only, not given by vectors"
-        )
-    arrays = geometry.frames.arrays
-    space = {name: np.pad(a, ((0, 0), (0, 3 - a.shape[1]))) for name, a in arrays.items()}
+    space = vectors_in_space(geometry.frames.arrays)
     sources, centres, u_steps = space["origins"], space["centres"], space["u_steps"]
-    up = np.tile([0.0, 0.0, 1.0], (len(sources), 1))
-    v_steps = space.get("v_steps", up)
+    v_steps, arcs = space["v_steps"], space.get("arc_centres")
     axis = v_steps.mean(axis=0)
     axis /= max(float(np.linalg.norm(axis)), 1e-300)
     pitch = np.linalg.norm(u_steps, axis=1)
-    _check(_across(v_steps, axis) / np.linalg.norm(v_steps, axis=1), "directions of columns")
-    _check(np.abs(u_steps @ axis) / pitch, "angles between rows and columns")
-    normals = np.cross(axis, u_steps)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    check(across(v_steps, axis) / np.linalg.norm(v_steps, axis=1), "directions of columns", _NEEDED)
+    check(np.abs(u_steps @ axis) / pitch, "angles between rows and columns", _NEEDED)
     reach = centres - sources
-    normals *= np.sign((normals * reach).sum(axis=1))[:, None]
-    centre = _nearest_point(sources, normals, axis)
+    if arcs is None:
+        normals = np.cross(axis, u_steps)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        normals *= np.sign((normals * reach).sum(axis=1))[:, None]
+        centre = _nearest_point(sources, normals, axis)
+    else:  # an arc about the source faces all ways alike: the circle itself has to tell
+        centre = _middle(sources, axis)
+        normals = centre - sources
+        normals -= np.outer(normals @ axis, axis)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     to_axis = centre - sources
     sod = (to_axis * normals).sum(axis=1)
     height = to_axis @ axis
-    _check(np.abs(height - height.mean()) / sod, "heights of the source")
-    _check(_across(to_axis - sod[:, None] * normals, axis) / sod, "ways from detector to axis")
-    _check(np.abs(sod / sod.mean() - 1), "distances to the axis")
+    check(np.abs(height - height.mean()) / sod, "heights of the source", _NEEDED)
+    aside = across(to_axis - sod[:, None] * normals, axis)
+    check(aside / sod, "ways from detector to axis", _NEEDED)
+    check(np.abs(sod / sod.mean() - 1), "distances to the axis", _NEEDED)
     rising = np.cross(normals, axis)  # as u does in a regular scan
     columns = np.arange(geometry.detector_shape[-1]) - (geometry.detector_shape[-1] - 1) / 2
-    u = (reach * rising).sum(axis=1)[:, None] + columns * (u_steps * rising).sum(axis=1)[:, None]
+    ahead, beside = (reach * normals).sum(axis=1), (reach * rising).sum(axis=1)
+    if arcs is None:
+        sdd, u = ahead, beside[:, None] + columns * (u_steps * rising).sum(axis=1)[:, None]
+    else:
+        sdd = np.hypot(ahead, beside)
+        check(
+            across(arcs - sources, axis) / sdd, "ways from the source to the arc's centre", _NEEDED
+        )
+        # The tangent in the detector's middle runs along its rising u, or against it.
+        turned = np.sign((u_steps * np.cross(reach, axis)).sum(axis=1)) * pitch
+        u = (sdd * np.arctan2(beside, ahead))[:, None] + columns * turned[:, None]
     v = None
     if geometry.ndim == 3:
         rows = np.arange(geometry.detector_shape[0]) - (geometry.detector_shape[0] - 1) / 2
         v = (reach @ axis - height.mean())[:, None] + rows * (v_steps @ axis)[:, None]
-    # Two directions across the axis; about z they are y and -x, as angles are counted elsewhere.
-    first = np.array([0.0, 1.0, 0.0]) if abs(axis[2]) > 0.5 else np.array([0.0, 0.0, 1.0])
-    first -= (first @ axis) * axis
-    angles = np.arctan2(normals @ np.cross(axis, first), normals @ first)
     return CircularScan(
-        angles=angles,
-        sod=sod,
-        sdd=(reach * normals).sum(axis=1),
-        u=_once(u),
-        v=None if v is None else _once(v),
-        curved=False,
+        angles=angles_about(axis, normals),
+        u=once(u),
         centre=centre,
         axis=axis,
         normals=normals,
+        sod=sod,
+        sdd=sdd,
+        v=None if v is None else once(v),
+        curved=arcs is not None,
     )
 
 
@@ -137,21 +124,15 @@ def _regular(geometry: DivergentBeam) -> CircularScan:
     *rows, u = geometry.detector_coordinates
     return CircularScan(
         angles=geometry.angles,
-        sod=np.full(views, geometry.sod),
-        sdd=np.full(views, geometry.sdd),
         u=u[None],
-        v=rows[0][None] if rows else None,
-        curved=geometry.curved,
         centre=np.zeros(3),
         axis=np.array([0.0, 0.0, 1.0]),
         normals=normals,
+        sod=np.full(views, geometry.sod),
+        sdd=np.full(views, geometry.sdd),
+        v=rows[0][None] if rows else None,
+        curved=geometry.curved,
     )
-
-
-def _across(vectors: FloatArray, axis: FloatArray) -> FloatArray:
-    """Lengths of vectors across an axis."""
-    lengths: FloatArray = np.linalg.norm(vectors - np.outer(vectors @ axis, axis), axis=1)
-    return lengths
 
 
 def _nearest_point(sources: FloatArray, normals: FloatArray, axis: FloatArray) -> FloatArray:
@@ -166,17 +147,18 @@ def _nearest_point(sources: FloatArray, normals: FloatArray, axis: FloatArray) -
     return point
 
 
-def _check(deviation: FloatArray, what: str) -> None:
-    worst = float(np.abs(deviation).max())
-    if not worst <= _TOLERANCE:
+def _middle(sources: FloatArray, axis: FloatArray) -> FloatArray:
+    """The middle of the circle about ``axis`` on which the sources lie, by least squares."""
+    mean = sources.mean(axis=0)
+    away = sources - mean
+    away -= np.outer(away @ axis, axis)
+    # |s - c|^2 is the same for all: linear in c and |c|^2 - r^2. Across the axis, so c has no part along it.
+    size = float(np.abs(away).max())
+    matrix = np.column_stack([away / max(size, 1e-300), np.ones(len(away))])
+    if np.linalg.matrix_rank(matrix, tol=1e-6 * np.sqrt(len(away))) < 3:
         raise NotSupportedError(
-            "FBP and FDK are for sources on a circle about an axis which the detector faces and to which "
-            f"its columns are parallel; here the {what} vary by {worst:.2g}, relative or in radians, where "
-            f"{_TOLERANCE:g} is taken. Solvers such as solvers.CGLS take any geometry"
+            "where the sources lie on a line, or in fewer than three places, no circle can be told"
         )
-
-
-def _once(rows: FloatArray) -> FloatArray:
-    """One row if all are equal up to rounding."""
-    spread = float(np.ptp(rows, axis=0).max())
-    return rows[:1] if spread <= 1e-9 * float(np.abs(rows).max()) else rows
+    solution = np.linalg.lstsq(matrix, (away**2).sum(axis=1) / max(size, 1e-300), rcond=1e-9)[0]
+    middle: FloatArray = mean + solution[:3] / 2
+    return middle

@@ -12,10 +12,17 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import Diagonal, LinearOperator, Scaling
 from opalg.spaces import Space
 from opalg.tomo.fan import FanBeam
-from opalg.tomo.filtered import FilteredBackProjection, of_circle, refuse_masked_pixels
-from opalg.tomo.filters import RampFilter, Window
+from opalg.tomo.filtered import (
+    FilteredBackProjection,
+    of_scan,
+    redundancy_weights,
+    refuse_masked_pixels,
+    row_filter,
+)
+from opalg.tomo.filters import Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.parallel import ParallelBeam
+from opalg.tomo.parallel_scan import scan_of
 from opalg.tomo.xray import XrayTransform
 
 __all__ = ["FBP"]
@@ -31,33 +38,40 @@ class FBP(FilteredBackProjection):
     Parameters
     ----------
     transform : XrayTransform
-        Of a `ParallelBeam` or `FanBeam` geometry; any set of angles. A fan given by vectors must have its
-        sources on a circle.
+        Of a `ParallelBeam` or `FanBeam` geometry; any set of angles. Given by vectors a fan must have its
+        sources on a circle, and parallel rays must be perpendicular to one axis, to which columns of the
+        detector are parallel: a scan that was moved or turned as a whole, shifts and views in any order.
     window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, function or array
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
         Fraction of the frequency band that the window covers.
     redundancy : {"full turn", "parker", "riess", "wang"} or array, optional
-        Of fans: how rays share their weight with those that run the same way back; see
-        `opalg.tomo.weights`. By default what fits the scan: one half over a full turn, Wang's weights if
-        the detector is moved to one side, Parker's for a short scan.
+        How rays share their weight with those that run the same way back; see `opalg.tomo.weights`. By
+        default what fits the scan: one half over a full turn, Wang's weights if the detector is moved to
+        one side, Parker's for a short scan. Parallel beams take no names, as views share by their angles.
     filter : LinearOperator, optional
-        From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned.
+        From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned. Rows of a
+        moved detector are longer when they are filtered: ``FBP(A).filter.domain`` is their space.
 
     Attributes
     ----------
     expression : LinearOperator
         The same as an expression, whose parts can be printed and used.
+    filter : LinearOperator
+        The ramp in it, or what was given instead.
 
     Raises
     ------
     NotSupportedError
-        For other geometries.
+        For other geometries, such as laminography, whose rays are not perpendicular to the axis: there a
+        solver is needed, such as `opalg.solvers.CGLS`.
+    ArgumentError
+        If weights or filter do not fit.
 
     Warns
     -----
     AccuracyWarning
-        If a fan's views cover less than half a turn plus the fan angle.
+        If views cover less than half a turn (of fans plus the fan angle), or none sees the axis.
 
     Notes
     -----
@@ -68,8 +82,15 @@ class FBP(FilteredBackProjection):
     to 3 % near the axis, and of 30 % where the pitch is twice the pixel; with it of less than 0.2 %.) The
     angles of a full turn count each direction twice, with half the weight.
 
-    Fan beams: ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection` by distance, and the cosine
-    and redundancy weights on the right.
+    Fan beams, and parallel ones that are given by vectors or whose detector is moved to one side:
+    ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection`, of fans by distance, and the
+    redundancy weights on the right, of fans with the cosine.
+
+    A detector that is moved to one side, in a scan over a full turn, sees of an object what it does not reach
+    half a turn later. *Moved* means that the sides differ by more than a tenth of the whole. Its rows are
+    weighted, continued by zeros to the width of the longer side, filtered, and projected back with what the
+    filter put there; without that, values would be off by a fifth. In less than a full turn such rays are
+    missing. (`opalg.tomo.preprocessing.half_turn` joins both halves of a full one for other methods.)
 
     Truncated projections (an object wider than the detector) need extrapolation first; there is none here.
 
@@ -103,24 +124,24 @@ class FBP(FilteredBackProjection):
             raise ArgumentError(f"FBP takes an XrayTransform, got {transform!r:.80}")
         refuse_masked_pixels(transform, "FBP")
         geometry = transform.geometry
-        if isinstance(geometry, FanBeam):
-            expression = of_circle(transform, window, frequency_scaling, redundancy, filter)
-        elif isinstance(geometry, ParallelBeam) and geometry.regular:
-            if redundancy is not None:
-                raise ArgumentError(
-                    "a parallel beam takes no redundancy weights: angles have them all"
-                )
-            ramp = filter or RampFilter(
-                transform.range, geometry.pitch[-1], window, frequency_scaling
-            )
-            expression = _of_parallel(transform, geometry, ramp)
-        else:
+        if not isinstance(geometry, (FanBeam, ParallelBeam)):
             raise NotSupportedError(
-                "FBP is for ParallelBeam about the z axis and for FanBeam, got a "
-                f"{type(geometry).__name__}; cone beams "
+                f"FBP is for ParallelBeam and FanBeam, got a {type(geometry).__name__}; cone beams "
                 "are reconstructed by tomo.FDK, any geometry by a solver such as solvers.CGLS"
             )
-        super().__init__(transform, expression)
+        scan = scan_of(geometry)
+        if geometry.regular and isinstance(geometry, ParallelBeam) and not scan.moved:
+            weigh = redundancy_weights(geometry, redundancy)
+            ramp = row_filter(filter, transform, geometry.pitch[-1], window, frequency_scaling)
+            expression = _of_parallel(transform, geometry, ramp)
+            if redundancy is not None:
+                expression = expression @ Diagonal(
+                    weigh.astype(transform.range.dtype), transform.range
+                )
+            parts = expression, ramp
+        else:
+            parts = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
+        super().__init__(transform, *parts)
 
 
 def _of_parallel(

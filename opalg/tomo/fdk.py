@@ -7,8 +7,9 @@ import numpy.typing as npt
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import LinearOperator
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.filtered import FilteredBackProjection, of_circle, refuse_masked_pixels
+from opalg.tomo.filtered import FilteredBackProjection, of_scan, refuse_masked_pixels
 from opalg.tomo.filters import Window
+from opalg.tomo.parallel_scan import scan_of
 from opalg.tomo.xray import XrayTransform
 
 __all__ = ["FDK"]
@@ -25,7 +26,8 @@ class FDK(FilteredBackProjection):
     ----------
     transform : XrayTransform
         Of a `ConeBeam`, flat or curved, over a full turn or a short scan. Given by vectors or matrices its
-        sources must lie on a circle, the detector (a flat one) must face its axis.
+        sources must lie on a circle, a flat detector must face its axis, the arc of a curved one must be
+        around the source and its axis parallel to z.
     window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, function or array
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
@@ -33,12 +35,15 @@ class FDK(FilteredBackProjection):
     redundancy : {"full turn", "parker", "riess", "wang"} or array, optional
         See `FBP`.
     filter : LinearOperator, optional
-        From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned.
+        From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned. Rows of a
+        moved detector are longer when they are filtered: ``FDK(A).filter.domain`` is their space.
 
     Attributes
     ----------
     expression : LinearOperator
         The same as an expression, ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection`.
+    filter : LinearOperator
+        The ramp in it, or what was given instead.
 
     Raises
     ------
@@ -48,7 +53,7 @@ class FDK(FilteredBackProjection):
     Warns
     -----
     AccuracyWarning
-        If the views cover less than half a turn plus the fan angle.
+        If the views cover less than half a turn plus the fan angle, or none sees the axis.
 
     References
     ----------
@@ -84,5 +89,6 @@ class FDK(FilteredBackProjection):
             raise NotSupportedError(
                 f"FDK is for ConeBeam, got a {type(transform.geometry).__name__}; see tomo.FBP"
             )
-        expression = of_circle(transform, window, frequency_scaling, redundancy, filter)
-        super().__init__(transform, expression)
+        scan = scan_of(transform.geometry)
+        parts = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
+        super().__init__(transform, *parts)

@@ -8,21 +8,31 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array, as_numpy, is_array
-from opalg.errors import AccuracyWarning, ArgumentError
-from opalg.operators import Diagonal, LinearOperator, Operator, Scaling
+from opalg.engines.divergent import check_shadows
+from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
+from opalg.operators import Diagonal, LinearOperator, Operator, Pad, Scaling
 from opalg.operators.costs import Cost
 from opalg.operators.norms import Bounds
 from opalg.spaces import Space
+from opalg.spaces.compatibility import join
 from opalg.tomo import weights
-from opalg.tomo.circle import circular_scan
-from opalg.tomo.divergent import DivergentBeam
+from opalg.tomo.circle import CircularScan
 from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
+from opalg.tomo.parallel import ParallelBeam
+from opalg.tomo.parallel_scan import ParallelScan
+from opalg.tomo.scan import Scan
 from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
 
-__all__ = ["FilteredBackProjection", "of_circle", "redundancy_weights", "refuse_masked_pixels"]
+__all__ = [
+    "FilteredBackProjection",
+    "of_scan",
+    "redundancy_weights",
+    "refuse_masked_pixels",
+    "row_filter",
+]
 
 _BY_NAME = {
     "full turn": weights.full_turn,
@@ -36,12 +46,16 @@ class FilteredBackProjection(LinearOperator):
     """Base class of `FBP` and `FDK`: applies its attribute ``expression``."""
 
     expression: LinearOperator
+    filter: LinearOperator
     transform: XrayTransform
 
-    def __init__(self, transform: XrayTransform, expression: LinearOperator) -> None:
+    def __init__(
+        self, transform: XrayTransform, expression: LinearOperator, filter: LinearOperator
+    ) -> None:
         super().__init__(transform.range, transform.domain)
         self.transform = transform
         self.expression = expression
+        self.filter = filter
         self.exact_adjoint = expression.exact_adjoint
         self.trainable = expression.trainable
 
@@ -73,24 +87,87 @@ def refuse_masked_pixels(transform: XrayTransform, name: str) -> None:
         )
 
 
-def of_circle(
+def of_scan(
     transform: XrayTransform,
+    scan: Scan,
     window: Window,
     frequency_scaling: float,
     redundancy: Any,
     filter: LinearOperator | None,
-) -> LinearOperator:
-    """The expression for sources on a circle: the distance weight is that of the back projection."""
+) -> tuple[LinearOperator, LinearOperator]:
+    """The expression for views about one axis, and the filter in it.
+
+    The distance weight of fans and cones is that of the back projection. The rows of a moved detector are
+    continued by zeros to the width of its longer side: the filtered ones are not zero there.
+    """
     geometry, space = transform.geometry, transform.range
-    assert isinstance(geometry, DivergentBeam)
-    scan = circular_scan(geometry)
-    shared = redundancy_weights(geometry, redundancy)
-    arc_step = geometry.frames.arc_step
-    ramp = filter or RampFilter(space, geometry.pitch[-1], window, frequency_scaling, arc_step)
-    angles = scan.view_weights * scan.sod / scan.sdd
-    weigh = _diagonal(weights.cosine(geometry) * shared, space)
-    per_view = _diagonal(angles.reshape(-1, *[1] * (space.ndim - 1)), space)
-    return VoxelBackProjection(transform, weighted=True) @ per_view @ ramp @ weigh
+    wide, weigh = transform, redundancy_weights(geometry, redundancy)
+    angles, pitch = scan.view_weights, geometry.pitch[-1]
+    if isinstance(scan, CircularScan):
+        weigh = weigh * weights.cosine(geometry)
+        angles = angles * scan.sod / scan.sdd
+    elif isinstance(scan, ParallelScan):
+        pitch = scan.pitch
+    prepare = _diagonal(weigh, space)
+    if scan.moved or (isinstance(redundancy, str) and redundancy == "wang"):
+        columns = scan.missing_columns
+        wide = _continued(transform, columns)
+        widths = ((0, 0),) * (space.ndim - 1) + (columns,)
+        prepare = Pad(Space(space.shape, space.dtype), widths) @ prepare
+    ramp = row_filter(filter, wide, pitch, window, frequency_scaling)
+    per_view = _diagonal(angles.reshape(-1, *[1] * (space.ndim - 1)), wide.range)
+    back = VoxelBackProjection(wide, weighted=isinstance(scan, CircularScan))
+    try:
+        check_shadows(back._plan)
+    except ArgumentError as error:
+        raise NotSupportedError(
+            "FBP and FDK take a curved detector if its arc is around the source, and if its columns are "
+            "parallel to z; solvers such as solvers.CGLS take any geometry"
+        ) from error
+    return back @ per_view @ ramp @ prepare, ramp
+
+
+def row_filter(
+    given: LinearOperator | None,
+    transform: XrayTransform,
+    pitch: float,
+    window: Window,
+    frequency_scaling: float,
+) -> LinearOperator:
+    """The ramp for a transform's rows, or what a user gave in its place, checked."""
+    space = transform.range
+    if given is None:
+        return RampFilter(
+            space, pitch, window, frequency_scaling, transform.geometry.frames.arc_step
+        )
+    if not isinstance(given, LinearOperator):
+        raise ArgumentError(
+            f"filter must be a LinearOperator such as tomo.FrequencyFilter, got {given!r:.80}; a function "
+            "of the frequency is a window="
+        )
+    if join(given.domain, space) is None or join(given.range, space) is None:
+        raise ArgumentError(
+            f"the filter must lead from and to {space}, the rows that are filtered (those of a moved "
+            f"detector are continued), got one from {given.domain} to {given.range}; "
+            "tomo.FBP(A).filter.domain is their space"
+        )
+    return given
+
+
+def _continued(transform: XrayTransform, columns: tuple[int, int]) -> XrayTransform:
+    """The transform with columns added before the first and behind the last."""
+    geometry = transform.geometry
+    before, after = columns
+    detector = (*geometry.detector_shape[:-1], geometry.detector_shape[-1] + before + after)
+    middle = (after - before) / 2
+    if geometry.regular:
+        offset = (*geometry.offset[:-1], geometry.offset[-1] + middle * geometry.pitch[-1])
+        wide = geometry._replace(detector=detector, offset=offset)
+    else:
+        wide = geometry._of_frames(geometry.frames.moved_in_plane(u=middle), detector)
+    options = transform._options()
+    options.pop("detector_mask", None)  # which hides nothing
+    return XrayTransform(transform.domain, wide, **options)
 
 
 def _diagonal(values: FloatArray, space: Space) -> LinearOperator:
@@ -106,13 +183,19 @@ def redundancy_weights(geometry: Geometry, choice: Any) -> np.ndarray[Any, Any]:
         found, missing = weights.automatic(geometry)
         if missing:
             warnings.warn(
-                f"{missing}: values come out wrong where rays are missing. Choose redundancy='riess' or an "
-                "array of weights to have no warning, or a solver such as solvers.CGLS",
+                f"{missing}: values come out wrong where rays are missing. Give redundancy= an array of "
+                "weights (for fans and cones also 'riess') to have no warning, or take a solver such as "
+                "solvers.CGLS",
                 AccuracyWarning,
                 stacklevel=5,
             )
         return found
     if isinstance(choice, str):
+        if isinstance(geometry, ParallelBeam):
+            raise ArgumentError(
+                "a parallel beam takes no redundancy weights by name: angles and the place of the detector "
+                "have them all; an array of weights replaces them"
+            )
         if choice not in _BY_NAME:
             raise ArgumentError(f"redundancy must be one of {', '.join(_BY_NAME)}, got {choice!r}")
         return _BY_NAME[choice](geometry)

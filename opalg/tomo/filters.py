@@ -114,7 +114,8 @@ class RampFilter(FrequencyFilter):
     def response(self) -> FloatArray:
         """The factor of every frequency: nearly its absolute value, times the window."""
         length = padded_length(self._columns)
-        n = scipy.fft.fftfreq(length, 1 / length)
+        n = np.arange(length)  # fftfreq(length, 1 / length) is not whole at all lengths, as 729
+        n = np.where(n > length // 2, n - length, n)
         odd = n % 2 == 1
         kernel = np.zeros(length)
         kernel[odd] = -1 / (np.pi * n[odd]) ** 2

@@ -1,4 +1,4 @@
-"""Weights of filtered back projection for fan and cone beams: cosine, and against rays measured twice.
+"""Weights of filtered back projection: the cosine of fans and cones, and against rays measured twice.
 
 Every function takes a geometry, whose source runs on a circle, and gives an array that broadcasts to its
 sinograms: float64, shape (1 or views, u) or (1 or views, 1 or v, u). Redundancy weights can be handed to
@@ -6,7 +6,8 @@ sinograms: float64, shape (1 or views, u) or (1 or views, 1 or v, u). Redundancy
 
 A ray and its *conjugate*, the same line from the other side, are one measurement. With *g* the fan angle of a
 column, which rises with u, the conjugate of the ray at source angle *b* is seen at *b* + pi - 2 *g* in the
-column at *-g*. Redundancy weights of the two sum to 1, so that views weigh by their angle.
+column at *-g*. Redundancy weights of the two sum to 1, so that views weigh by their angle. The conjugate of
+a parallel ray is seen half a turn later, as far from the axis on its other side.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import math
 import numpy as np
 
 from opalg.errors import ArgumentError, NotSupportedError
+from opalg.tomo.angles import scanned_range
 from opalg.tomo.circle import CircularScan, circular_scan
 from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
+from opalg.tomo.parallel_scan import ParallelScan, scan_of
+from opalg.tomo.scan import Scan
 
 __all__ = ["cosine", "full_turn", "parker", "riess", "wang"]
-
-# A detector whose longer side exceeds the other by more of the whole is one that was moved on purpose.
-_MOVED = 0.1
 
 
 def cosine(geometry: Geometry) -> FloatArray:
@@ -67,17 +68,17 @@ def full_turn(geometry: Geometry) -> FloatArray:
 
     Parameters
     ----------
-    geometry : FanBeam or ConeBeam
+    geometry : FanBeam, ConeBeam or ParallelBeam
 
     Raises
     ------
     ArgumentError
         If the geometry covers less than a full turn.
     """
-    scan = _scan(geometry)
-    if scan.range is not None:
+    found = scanned_range(scan_of(geometry).angles)
+    if found is not None:
         raise ArgumentError(
-            f"the views cover {np.rad2deg(scan.range[1]):.1f} degrees, not a full turn: see weights.parker"
+            f"the views cover {np.rad2deg(found[1]):.1f} degrees, not a full turn: see weights.parker"
         )
     return np.full(_shape(geometry), 0.5)
 
@@ -173,20 +174,25 @@ def wang(geometry: Geometry) -> FloatArray:
 
     Parameters
     ----------
-    geometry : FanBeam or ConeBeam
+    geometry : FanBeam, ConeBeam or ParallelBeam
         Of a full turn. Columns that see the axis from both sides share the weight smoothly, those on the
         longer side, whose conjugates are not measured, have all of it.
 
     Returns
     -------
-    array, shape (1, u) or (1, 1, u)
+    array, shape (1 or views, u) or (1 or views, 1, u)
+        One row if the detector is moved equally in all views.
 
     Raises
     ------
     ArgumentError
         If the geometry covers less than a full turn, or no column sees the axis.
-    NotSupportedError
-        If the detector moves between views.
+
+    Notes
+    -----
+    A row times these weights ends where the detector does, but the ramp of it does not: values are right if
+    rows are continued by zeros to as many columns as the longer side has, before they are filtered, and what
+    falls there is projected back too. `FBP` and `FDK` do so.
 
     References
     ----------
@@ -200,31 +206,27 @@ def wang(geometry: Geometry) -> FloatArray:
     [[0.0, 0.249, 0.751, 1.0, 1.0]]
     """
     full_turn(geometry)
-    scan = _scan(geometry)
-    if len(scan.u) != 1:
-        raise NotSupportedError(
-            "these weights are for a detector that is moved equally in all views"
-        )
-    below, above = scan.half_fans
+    scan = scan_of(geometry)
+    below, above = scan.reach
     overlap = min(below, above)
     if overlap <= 0:
         raise ArgumentError(
             "the detector must see the rotation axis, with columns on both sides of it"
         )
     side = 1.0 if above >= below else -1.0
-    position = np.clip(side * scan.fan_angles / overlap, -1.0, 1.0)
+    position = np.clip(side * scan.positions / overlap, -1.0, 1.0)
     return _placed(geometry, 0.5 + 0.5 * np.sin(np.pi / 2 * position))
 
 
 # What `FBP` and `FDK` use
 
 
-def missing_range(scan: CircularScan) -> float:
-    """By how many radians a scan is shorter than half a turn plus the fan angle; 0 if it is not."""
+def missing_range(scan: Scan) -> float:
+    """By how many radians a scan is shorter than half a turn (plus the fan angle); 0 if it is not."""
     if scan.range is None:
         return 0.0
     length = scan.range[1]
-    gamma = float(np.abs(scan.fan_angles).max())
+    gamma = float(np.abs(scan.fan_angles).max()) if isinstance(scan, CircularScan) else 0.0
     missing = math.pi + 2 * gamma - length
     # Up to the spacing of views nothing is missing.
     return missing if missing > 1.01 * length / max(len(scan.angles) - 1, 1) else 0.0
@@ -232,20 +234,23 @@ def missing_range(scan: CircularScan) -> float:
 
 def automatic(geometry: Geometry) -> tuple[FloatArray, str]:
     """The weights that fit a scan, and what is missing in it, in words, or nothing."""
-    scan = _scan(geometry)
+    scan = scan_of(geometry)
+    ones = np.ones(_shape(geometry))
+    if scan.moved:
+        return wang(geometry), ""
+    if min(scan.reach) <= 0 and (scan.is_full_turn or isinstance(scan, ParallelScan)):
+        return ones, "the detector sees no rays through the rotation axis"
+    if isinstance(scan, ParallelScan):  # whose views share what is measured twice by their angles
+        missing = missing_range(scan)
+        words = f"the views lack {np.rad2deg(missing):.1f} degrees of half a turn"
+        return ones, words if missing else ""
     if scan.range is None:
-        below, above = scan.half_fans
-        moved = abs(above - below) > _MOVED * (above + below)
-        if len(scan.u) == 1 and min(below, above) > 0 and moved:
-            return wang(geometry), ""
-        return np.full(_shape(geometry), 0.5), ""
+        return 0.5 * ones, ""
     missing = missing_range(scan)
     if not missing:
         return parker(geometry), ""
     words = f"the views lack {np.rad2deg(missing):.1f} degrees of half a turn plus the fan angle"
-    if scan.range[1] >= math.pi:
-        return riess(geometry), words
-    return np.ones(_shape(geometry)), words
+    return (riess(geometry) if scan.range[1] >= math.pi else ones), words
 
 
 def _overscan(scan: CircularScan) -> FloatArray:

@@ -13,25 +13,87 @@ RADIUS = 24.0
 FAN = {"detector": 340, "pitch": 0.7, "sod": 250.0, "sdd": 400.0}
 CONE = {"detector": (64, 120), "pitch": 1.75, "sod": 250.0, "sdd": 400.0}
 SHORT = np.deg2rad(np.arange(0.0, 216.0, 1.0))  # half a turn plus the fan angle, 34 degrees
-MOVED = {"angles": 360, "offset": 55.0}  # of 119 to one side, 119 to the other
+TURN = np.linspace(0, 2 * math.pi, 400, endpoint=False)
+# Of 119 (cone: 105) to either side. The ball reaches 35 from the axis, 57 on the detector: by 55 it is seen
+# whole from both sides, by 80 only half a turn later, by 100 its middle is seen from one side only.
+MOVED = {"angles": 360, "offset": 55.0}
+FURTHER = {"angles": 360, "offset": 80.0}
+FAR = {"angles": 360, "offset": -100.0}
+WOBBLE = 0.5 * np.sin(np.arange(400))
+UNEQUAL = np.sort(np.random.default_rng(0).uniform(0, math.pi, 1500))
 
+
+def turned(geometry):
+    """The same scan in another frame, given by vectors."""
+    shift = (2.0, -3.0, 1.0)[: geometry.ndim]
+    return tomo.translate(*shift) * (tomo.rotate("z", 0.3) * geometry)
+
+
+def leaning(geometry):
+    """Parallel rays on a detector that does not face them: neighbouring rays are nearer than pixels."""
+    return geometry.rotate_detector(slant=0.4)
+
+
+def in_two_parts(angles, **options):
+    first, second = angles[: len(angles) // 3], angles[len(angles) // 3 :]
+    return tomo.trajectories.concatenate(
+        [tomo.ParallelBeam(part, **options) for part in (first, second)]
+    )
+
+
+PARALLEL = {"detector": 200, "pitch": 0.7}
 SCANS = {
-    "parallel 2D": tomo.ParallelBeam(270, detector=200, pitch=0.7),
-    "parallel 2D, full turn": tomo.ParallelBeam(
-        np.linspace(0, 2 * math.pi, 400, endpoint=False), detector=200, pitch=0.7, offset=5.3
+    "parallel 2D": tomo.ParallelBeam(270, **PARALLEL),
+    "parallel 2D, full turn": tomo.ParallelBeam(TURN, **PARALLEL, offset=5.3),
+    # 15 to one side, 125 to the other.
+    "parallel 2D, full turn, offset detector": tomo.ParallelBeam(TURN, **PARALLEL, offset=55.0),
+    "parallel 2D, odd views, offset detector": tomo.ParallelBeam(
+        np.linspace(0, 2 * math.pi, 401, endpoint=False), **PARALLEL, offset=-55.0
     ),
+    "parallel 2D, unequal": tomo.ParallelBeam(UNEQUAL, **PARALLEL),
     "parallel 3D": tomo.ParallelBeam(270, detector=(50, 150), pitch=(1.3, 1.0)),
+    "parallel 3D, full turn, offset detector": tomo.ParallelBeam(
+        TURN[::2], detector=(50, 150), pitch=(1.3, 1.0), offset=55.0
+    ),
+    "free parallel 2D": turned(tomo.ParallelBeam(270, **PARALLEL)),
+    "free parallel 2D, unequal": turned(tomo.ParallelBeam(UNEQUAL, **PARALLEL)),
+    "free parallel 2D, mirrored": tomo.reflect("x") * tomo.ParallelBeam(270, **PARALLEL),
+    "free parallel 2D, leaning": leaning(tomo.ParallelBeam(270, **PARALLEL)),
+    "free parallel 2D, two parts": in_two_parts(TURN[:200], **PARALLEL),
+    "free parallel 2D, shifts per view": tomo.ParallelBeam(400, **PARALLEL).shift_detector(WOBBLE),
+    "free parallel 2D, full turn, offset detector": turned(
+        tomo.ParallelBeam(TURN, **PARALLEL, offset=55.0).shift_detector(WOBBLE)
+    ),
+    "free parallel 3D, tilted axis": tomo.rotate("x", 0.3)
+    * tomo.ParallelBeam(180, detector=(60, 150), pitch=(1.3, 1.0)),
     "fan flat": tomo.FanBeam(400, **FAN),
     "fan curved": tomo.FanBeam(400, **FAN, curved=True),
     "fan flat, short scan (Parker)": tomo.FanBeam(SHORT, **FAN),
     "fan curved, short scan (Parker)": tomo.FanBeam(SHORT, **FAN, curved=True),
+    "fan flat, clockwise": tomo.FanBeam(-TURN, **FAN),
     "fan flat, offset detector (Wang)": tomo.FanBeam(**FAN, **MOVED),
     "fan curved, offset detector (Wang)": tomo.FanBeam(**FAN, **MOVED, curved=True),
+    "fan flat, offset detector, body beyond": tomo.FanBeam(**FAN, **FURTHER),
+    "fan curved, offset detector, body beyond": tomo.FanBeam(**FAN, **FURTHER, curved=True),
+    "fan flat, offset detector, far": tomo.FanBeam(**FAN, **FAR),
+    "fan curved, offset detector, far": tomo.FanBeam(**FAN, **FAR, curved=True),
+    "free fan flat, offset detector": turned(
+        tomo.FanBeam(400, **FAN, offset=80.0).shift_detector(WOBBLE)
+    ),
+    "free fan curved": turned(tomo.FanBeam(400, **FAN, curved=True)),
+    "free fan curved, mirrored": tomo.reflect("x") * tomo.FanBeam(SHORT, **FAN, curved=True),
+    "free fan curved, offset detector": turned(
+        tomo.FanBeam(400, **FAN, curved=True, offset=80.0).shift_detector(WOBBLE)
+    ),
     "cone flat": tomo.ConeBeam(180, **CONE),
     "cone curved": tomo.ConeBeam(180, **CONE, curved=True),
     "cone flat, short scan (Parker)": tomo.ConeBeam(SHORT, **CONE),
     "cone curved, short scan (Parker)": tomo.ConeBeam(SHORT, **CONE, curved=True),
-    "cone flat, offset detector (Wang)": tomo.ConeBeam(**CONE, **MOVED),
+    "cone flat, short scan, offset detector": tomo.ConeBeam(SHORT, **CONE, offset=10.0),
+    "cone flat, offset detector, body beyond": tomo.ConeBeam(**CONE, **FURTHER),
+    "cone curved, offset detector, body beyond": tomo.ConeBeam(**CONE, **FURTHER, curved=True),
+    "free cone curved": turned(tomo.ConeBeam(180, **CONE, curved=True)),
+    "free cone flat, tilted axis": tomo.rotate((1.0, 1.0, 0.0), 0.05) * tomo.ConeBeam(180, **CONE),
 }
 
 

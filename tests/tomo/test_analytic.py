@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import opalg as oa
 from opalg import tomo
-from opalg.errors import ArgumentError, NotSupportedError
+from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
 
 FAN = {"detector": 300, "pitch": 0.8, "sod": 200.0, "sdd": 350.0}
 CONE = {"detector": (60, 150), "pitch": 1.6, "sod": 200.0, "sdd": 350.0}
@@ -102,6 +102,83 @@ def test_turned_and_moved_circles(axis):
     y = tomo.phantoms.disc(25.0, 0.02).project(fan)
     found = errors(tomo.FBP(tomo.XrayTransform(plane, fan))(y), plane, (0, 0), 20)
     assert np.abs(found).max() < 2e-3
+
+
+@pytest.mark.parametrize("rows", [None, 3])
+def test_parallel_vectors_of_an_axis(rows):
+    """Recognised whatever the frame; as the regular form, which only is projected back otherwise."""
+    detector = 90 if rows is None else (rows, 90)
+    scan = tomo.ParallelBeam(90, detector, 1.1, offset=2.3)
+    free = scan.shift_detector(u=np.full(90, 0.0))
+    grid = oa.Grid((50, 50) if rows is None else (rows, 50, 50))
+    body = tomo.phantoms.disc(20.0, 0.02, (2.0, 3.0))
+    if rows is not None:
+        body = tomo.phantoms.cylinder(20.0, 50.0, 0.02, (2.0, 3.0, 0.0))
+    y = body.project(scan)
+    x, reference = (tomo.FBP(tomo.XrayTransform(grid, g), "hann")(y) for g in (free, scan))
+    ys, xs = grid.coordinates[-2:]
+    away = np.hypot(xs - 2.0, ys[:, None] - 3.0)  # at the edge they blur differently
+    inside = np.broadcast_to(away < 16, grid.shape)
+    np.testing.assert_allclose(x[inside], reference[inside], rtol=0.01)
+    assert abs(np.mean(x[inside] - reference[inside])) < 1e-3 * 0.02
+    # In any frame, the same to rounding: order of views, axes of the frame, sense of the angles.
+    order = np.random.default_rng(0).permutation(90)
+    np.testing.assert_allclose(
+        tomo.FBP(tomo.XrayTransform(grid, free[order]), "hann")(y[order]), x, atol=1e-6
+    )
+    quarter = tomo.rotate("z", math.pi / 2) * free
+    turned = tomo.FBP(tomo.XrayTransform(grid, quarter), "hann")(y)
+    np.testing.assert_allclose(turned, np.rot90(x, -1, axes=(-2, -1)), atol=1e-6)
+
+
+def test_a_moved_detector_is_continued():
+    """What FBP does is what one may do by hand: weigh, add zeros, and reconstruct from the wide detector."""
+    fan = tomo.FanBeam(60, 40, 2.0, 100.0, 150.0, offset=-21.0)
+    A = tomo.XrayTransform(oa.Grid((16, 16), 2.0), fan)
+    fbp = tomo.FBP(A, "hann")
+    assert fbp.filter.domain.shape == (60, 61)
+    y = A.range.random(0)
+    wide = tomo.FanBeam(60, 61, 2.0, 100.0, 150.0)
+    full = tomo.FBP(tomo.XrayTransform(A.domain, wide), "hann", redundancy=np.ones(1))
+    padded = np.pad(tomo.weights.wang(fan).astype("float32") * y, ((0, 0), (0, 21)))
+    np.testing.assert_allclose(fbp(y), full(padded), rtol=1e-5, atol=1e-5)
+    same = tomo.FBP(A, filter=tomo.RampFilter(fbp.filter.domain, 2.0, "hann"))
+    np.testing.assert_array_equal(same(y), fbp(y))
+    with pytest.raises(ArgumentError, match=r"\(60, 61\).*FBP\(A\)\.filter\.domain"):
+        tomo.FBP(A, filter=tomo.RampFilter(A.range, 2.0))
+    # Limits and models go along.
+    options = {"model": "siddon", "memory_limit": 60_000}
+    limited = tomo.FBP(tomo.XrayTransform(A.domain, fan, **options), "hann")
+    np.testing.assert_allclose(limited(y), fbp(y), rtol=1e-4, atol=1e-5)
+
+
+def test_parallel_views_that_are_missing_are_told():
+    grid = oa.Grid((8, 8))
+    A = tomo.XrayTransform(grid, tomo.ParallelBeam(np.deg2rad(np.arange(90.0)), 12))
+    with pytest.warns(AccuracyWarning, match=r"views lack 91\.0 degrees of half a turn:"):
+        warned = tomo.FBP(A)
+    y = A.range.random(0)
+    quiet = tomo.FBP(A, redundancy=np.ones(1))  # warnings are errors here
+    np.testing.assert_allclose(quiet(y), warned(y), rtol=1e-6)
+    np.testing.assert_allclose(
+        tomo.FBP(A, redundancy=np.full((90, 1), 2.0))(y), 2 * quiet(y), rtol=1e-5, atol=1e-6
+    )
+    free = tomo.XrayTransform(grid, tomo.rotate("z", 2.0) * A.geometry)
+    with pytest.warns(AccuracyWarning, match=r"views lack 91\.0 degrees of half a turn:"):
+        tomo.FBP(free)
+    for angles in (
+        np.deg2rad(np.arange(0.0, 181.0)),
+        np.deg2rad(np.arange(179.0)),
+        [0.1],
+        [0.1, 2.0],
+    ):
+        tomo.FBP(tomo.XrayTransform(grid, tomo.ParallelBeam(angles, 12)))
+    for beside in (
+        tomo.ParallelBeam(9, 12, offset=7.0),
+        tomo.FanBeam(9, 12, 1.0, 20, 40, offset=7.0),
+    ):
+        with pytest.warns(AccuracyWarning, match="sees no rays through the rotation axis"):
+            tomo.FBP(tomo.XrayTransform(grid, beside))
 
 
 @pytest.mark.parametrize("redundancy", ["parker", "riess"])
@@ -287,6 +364,37 @@ def test_fbp_and_fdk_name_each_other():
     helix = tomo.ConeBeam.helical(2, 30.0, 12, (4, 9), 2.0, 20.0, 40.0)
     with pytest.raises(NotSupportedError, match=r"heights of the source.*CGLS"):
         tomo.FDK(tomo.XrayTransform(oa.Grid((2, 8, 8)), helix))
+    aside = tomo.ConeBeam(9, (4, 9), 2.0, 20.0, 40.0, curved=True)
+    for cone in (tomo.rotate("x", 0.3) * aside, tomo.rotate((1.0, 0.0, 0.0), 1e-3) * aside):
+        with pytest.raises(NotSupportedError, match=r"columns are parallel to z.*CGLS"):
+            tomo.FDK(tomo.XrayTransform(oa.Grid((2, 8, 8)), cone))
     parallel = tomo.XrayTransform(oa.Grid((8, 8)), tomo.ParallelBeam(5, 12))
     with pytest.raises(ArgumentError, match="no redundancy weights"):
         tomo.FBP(parallel, redundancy="parker")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda f, s: {"direction": np.add(f.origins, [0, 0, 0.4])},
+            "angles between rays and a plane",
+        ),
+        (lambda f, s: {"v_step": f.v_steps + s * f.u_steps}, "directions of columns"),
+        (lambda f, s: {"u_step": f.u_steps + s * f.v_steps}, "angles between rows and columns"),
+        (lambda f, s: {"u_step": f.u_steps * (1 + s)}, "distances of rays"),
+        (
+            lambda f, s: {"detector_centre": f.centres + 9 * s * f.v_steps},
+            "slices that all views see",
+        ),
+    ],
+    ids=["laminography", "columns", "rows", "pitch", "helix"],
+)
+def test_parallel_rays_about_no_axis_are_refused(change, words):
+    f = tomo.ParallelBeam(np.repeat(np.arange(6) / 2, 2), (4, 7)).frames
+    signs = 0.3 * np.resize([1.0, -1.0], (12, 1))  # of no effect on the mean
+    vectors = {"direction": f.origins, "detector_centre": f.centres, "v_step": f.v_steps}
+    vectors = {**vectors, "u_step": f.u_steps, **change(f, signs)}
+    free = tomo.ParallelBeam.from_vectors(**vectors, detector=(4, 7))
+    with pytest.raises(NotSupportedError, match=rf"(?s)laminography.*{words}.*CGLS"):
+        tomo.FBP(tomo.XrayTransform(oa.Grid((4, 8, 8)), free))

@@ -17,11 +17,12 @@ AT_HALF = {
 }
 
 
-def test_is_convolution_with_the_band_limited_ramp():
+@pytest.mark.parametrize("n", [33, 64, 361, 724])  # padded to 66, 128, and to 3^6 and twice that
+def test_is_convolution_with_the_band_limited_ramp(n):
     """From end to end of a row: in particular nothing wraps around."""
-    n, pitch = 33, 0.4
+    pitch = 0.4
     F = tomo.RampFilter(oa.Space((1, n), "float64"), pitch)
-    matrix = np.stack([F(row[None])[0] for row in np.eye(n)])
+    matrix = F(np.eye(n)[:, None])[:, 0]
     k = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     kernel = np.where(k % 2 == 1, -1 / (np.pi * np.maximum(k, 1) * pitch) ** 2, 0.0)
     kernel[k == 0] = 1 / (4 * pitch**2)
@@ -108,6 +109,23 @@ def test_fbp_shows_its_parts():
 def test_errors_say_what_is_wrong(arguments, words):
     with pytest.raises((ArgumentError, NonFiniteError), match=words):
         tomo.RampFilter(oa.Space(8), **{"pitch": 1.0, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.abs, "must be a LinearOperator"),
+        (np.ones(13), "must be a LinearOperator"),
+        (tomo.RampFilter(oa.Space((2, 6)), 1.0), "must lead from and to"),
+        (oa.Gradient(oa.Space((2, 5))), "must lead from and to"),
+    ],
+)
+@pytest.mark.parametrize("beam", ["parallel", "fan"])
+def test_filters_that_are_none_are_refused(beam, given, words):
+    fan = tomo.FanBeam(2, 5, 1.0, 10.0, 20.0)
+    geometry = fan if beam == "fan" else tomo.ParallelBeam(2, 5)
+    with pytest.raises(ArgumentError, match=words):
+        tomo.FBP(tomo.XrayTransform(oa.Grid((4, 4)), geometry), filter=given)
 
 
 def test_fbp_refuses_what_it_cannot_invert():

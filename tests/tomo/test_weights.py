@@ -84,6 +84,37 @@ def test_riess_weights():
         tomo.weights.parker(short)
 
 
+def test_weights_of_moved_and_turned_scans_are_those_of_regular_ones():
+    for curved in (False, True):
+        for scan in (
+            tomo.FanBeam(np.deg2rad(np.arange(0, 230)), **FAN, curved=curved, offset=3.0),
+            tomo.ConeBeam(np.deg2rad(np.arange(0, 230)), **CONE, curved=curved, offset=-3.0),
+        ):
+            free = tomo.translate(*(4.0, -7.0, 2.0)[: scan.ndim]) * (tomo.rotate("z", 0.5) * scan)
+            for function in (tomo.weights.parker, tomo.weights.riess, tomo.weights.cosine):
+                np.testing.assert_allclose(function(free), function(scan), atol=1e-6)
+
+
+def test_wang_weights_of_parallel_rays_and_of_shifts_per_view():
+    turn = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    scan = tomo.ParallelBeam(turn, 61, 1.5, offset=20.0)
+    w, u = tomo.weights.wang(scan), scan.detector_coordinates[0]
+    assert w.shape == (1, 61)
+    np.testing.assert_allclose(w[0] + np.interp(-u, u, w[0], left=0.0, right=0.0), 1, atol=2e-3)
+    free = tomo.translate(3.0, 5.0) * (tomo.rotate("z", 0.7) * scan)
+    np.testing.assert_allclose(tomo.weights.wang(free), w, atol=1e-9)
+    with pytest.raises(ArgumentError, match="not a full turn"):
+        tomo.weights.wang(tomo.ParallelBeam(36, 61, 1.5, offset=20.0))
+    fan = tomo.FanBeam(36, **FAN, offset=20.0)
+    shifts = np.where(np.arange(36) % 2, 1.5, 0.0)  # one pixel, so that rows are shifted alike
+    shifted = tomo.weights.wang(fan.shift_detector(u=shifts))
+    assert shifted.shape == (36, 61)
+    # The overlap is what all views have in common, and that of the views that were not shifted is smaller.
+    short = tomo.weights.wang(tomo.FanBeam(36, **FAN, offset=21.5))[0]
+    np.testing.assert_allclose(shifted[1], short, atol=1e-9)
+    np.testing.assert_allclose(shifted[0, 1:], short[:-1], atol=1e-9)
+
+
 @pytest.mark.parametrize("offset", [-20.0, 20.0])
 @pytest.mark.parametrize("curved", [False, True])
 def test_wang_weights(offset, curved):
@@ -163,10 +194,17 @@ def test_the_weights_that_fit_a_scan_are_chosen():
         ),
         (
             lambda: tomo.weights.cosine(
-                tomo.rotate("z", 0.1) * tomo.FanBeam(4, **FAN, curved=True)
+                tomo.FanBeam(9, **FAN, curved=True).rotate_detector(slant=0.1)
             ),
             NotSupportedError,
-            "regular form",
+            "from the source to the arc's centre",
+        ),
+        (
+            lambda: tomo.weights.cosine(
+                tomo.rotate("z", 0.1) * tomo.FanBeam(2, **FAN, curved=True)
+            ),
+            NotSupportedError,
+            "no circle can be told",
         ),
     ],
 )
