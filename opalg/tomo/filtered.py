@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array, as_numpy, is_array
-from opalg.engines.divergent import check_shadows
 from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
 from opalg.operators import Diagonal, LinearOperator, Operator, Pad, Scaling
 from opalg.operators.costs import Cost
@@ -116,10 +115,9 @@ def of_scan(
         prepare = Pad(Space(space.shape, space.dtype), widths) @ prepare
     ramp = row_filter(filter, wide, pitch, window, frequency_scaling)
     per_view = _diagonal(angles.reshape(-1, *[1] * (space.ndim - 1)), wide.range)
-    back = VoxelBackProjection(wide, weighted=isinstance(scan, CircularScan))
     try:
-        check_shadows(back._plan)
-    except ArgumentError as error:
+        back = VoxelBackProjection(wide, weighted=isinstance(scan, CircularScan))
+    except ArgumentError as error:  # of a curved detector, before which nothing told
         raise NotSupportedError(
             "FBP and FDK take a curved detector if its arc is around the source, and if its columns are "
             "parallel to z; solvers such as solvers.CGLS take any geometry"
