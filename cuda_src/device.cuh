@@ -60,6 +60,17 @@ OPALG_INLINE double fetched(const double* p) { return __ldg(p); }
 OPALG_INLINE float fetched(const Half* p) { return widened(Half{__ldg(&p->bits)}); }
 OPALG_INLINE float fetched(const Bfloat16* p) { return widened(Bfloat16{__ldg(&p->bits)}); }
 
+// Zero, which the compiler does not know: what is read with it as an index is not kept from one round of a loop to the next.
+OPALG_INLINE int unknown_zero() {
+#if defined(__CUDACC__)
+    int zero;
+    asm volatile("mov.u32 %0, 0;" : "=r"(zero));
+    return zero;
+#else
+    return 0;
+#endif
+}
+
 OPALG_INLINE Store stored(Real x) { return Narrowed<Store>::of(x); }
 
 }  // namespace opalg

@@ -16,12 +16,14 @@
 
 #include "footprint.cuh"
 #include "ray_gather.cuh"
+#include "voxel_shadow.cuh"
 
 namespace opalg {
 
 // One view in the memory of a device; filled in by opalg/engines/launch_footprints.py.
 struct FootprintTable {
     double u[4], v[4], w[4], height;  // as in FootprintView
+    double level;                     // height of the source, of parallel rays 0
     double nearest;                   // least depth of a voxel
     double widening;                  // 0: any voxel may meet any pixel; below: nothing is seen
     double bend, spread;              // of a curved detector: see above; times what a step changes ahead and aside

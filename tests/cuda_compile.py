@@ -68,10 +68,13 @@ def collect():
     add(fan, directions[:2], batch=8)
     for plan in (cone, fan):
         add(replace(plan, model="siddon"), directions[:2])
-    cone_areas, fan_areas = (replace(plan, model="footprint") for plan in (cone, fan))
-    add(cone_areas, directions[:2], ARCHITECTURES)
-    add(cone_areas, directions[:2], batch=4, dtype="float64")
-    add(fan_areas, directions[:2], batch=8)
+    for plan in (cone, NAMED["source in the volume"]):
+        areas = replace(plan, model="footprint")
+        add(areas, directions[:2], ARCHITECTURES)
+        add(areas, directions[:2], batch=4)
+        add(areas, directions[:2], batch=4, dtype="float64")
+    add(replace(cone, model="footprint"), directions[:2], dtype="float64")
+    add(replace(fan, model="footprint"), directions[:2], batch=8)
     add(cone, directions[:3], dtype="float64")
     add(cone, ["project"], dtype="float16")
     table = {}

@@ -25,7 +25,7 @@ __all__ = ["SCAN", "VIEW", "backproject", "project"]
 #: `FootprintTable` of ``cuda_src/footprint_beam.cuh``.
 VIEW = np.dtype(
     [(name, np.float64, 4) for name in "uvw"]
-    + [(name, np.float64) for name in ("height", "nearest", "widening", "bend", "spread")]
+    + [(name, np.float64) for name in ("height", "level", "nearest", "widening", "bend", "spread")]
 )
 #: `FootprintScan` of the same.
 SCAN = np.dtype(
@@ -44,6 +44,8 @@ class Footprints(NamedTuple):
 
     scan: np.void
     views: Table
+    upright: bool
+    """Whether voxels above each other fall on the same columns, in all views."""
 
     @classmethod
     def of(cls, case: Case) -> Footprints:
@@ -52,7 +54,8 @@ class Footprints(NamedTuple):
         if kept is None:
             middle = (case.nu - 1) / 2 * case.arc_step
             scan = np.array((case.parallel, case.curved, case.arc_step, middle), SCAN)[()]
-            kept = _kept[case] = cls(scan, Table(_views(case)))
+            views = _views(case)
+            kept = _kept[case] = cls(scan, Table(views), _upright(case, views))
         return kept
 
 
@@ -73,6 +76,7 @@ def _views(case: Case) -> np.ndarray:
     if case.parallel:
         rows[:, 2] = [0, 0, 0, 1]
     table = np.zeros(case.views, VIEW)
+    table["level"] = 0 if case.parallel else source[:, 2]
     for k, name in enumerate("uvw"):
         table[name] = rows[:, k]
     sizes = (case.nx, case.ny, case.nz)
@@ -105,6 +109,40 @@ def _views(case: Case) -> np.ndarray:
     return table
 
 
+def _upright(case: Case, table: np.ndarray) -> bool:
+    """As `Footprints::is_upright` of the CPU engine: rows along z, all else of the detector across.
+
+    Along v no side of a voxel then casts a longer shadow than that along z, which gives the box its width.
+    """
+    source, corner, u_step, v_step, centre = case.vectors.swapaxes(0, 1)
+    upright = (v_step[:, :2] == 0).all(axis=1) & (v_step[:, 2] != 0) & (u_step[:, 2] == 0)
+    if case.flat or not upright.all() or (table["widening"] <= 0).any():
+        return False
+    if case.parallel:
+        return not source[:, 2].any()
+    if case.curved and (corner[:, 2] != centre[:, 2]).any():
+        return False
+    # Where the lines are longest; between corners of a slice voxels may be nearer than at them, hence twice.
+    far = source[:, 2] + np.maximum(np.abs(source[:, 2]), np.abs(case.nz - 1 - source[:, 2]))
+    for x in (0, case.nx - 1):
+        for y in (0, case.ny - 1):
+            place = np.stack([np.full_like(far, x), np.full_like(far, y), far, np.ones_like(far)])
+            slopes = _slopes_along_v(case, table, place)
+            if (2 * slopes[:, :2].max(axis=1) > slopes[:, 2]).any():
+                return False
+    return True
+
+
+def _slopes_along_v(case: Case, table: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """How long shadows of a voxel are along v, ``[views, 3]``; place ``[4, views]`` with a one below."""
+    u, v, w = (table[name] for name in "uvw")
+    at_u, at_v, at_w = ((row * place.T).sum(axis=1)[:, None] for row in (u, v, w))
+    if case.curved:
+        square = at_u**2 + at_v**2
+        return np.abs((w - at_w * (at_u * u + at_v * v) / square) / np.sqrt(square))[:, :3]
+    return np.abs((v - at_v / at_w * w) / at_w)[:, :3]
+
+
 def _defines(case: Case, dtype: str, images: int) -> tuple[tuple[str, str], ...]:
     """Macros of ``cuda_src/device.cuh``: a kernel for parallel rays and detectors of any shape."""
     real, store, _ = STORAGE[dtype]
@@ -116,17 +154,29 @@ def _defines(case: Case, dtype: str, images: int) -> tuple[tuple[str, str], ...]
     )
 
 
+def _kernel(
+    direction: str, case: Case, upright: bool, dtype: str, images: int
+) -> tuple[str, int, tuple[tuple[str, str], ...]]:
+    """Name, how many pixels or voxels above each other a thread does, and macros."""
+    defines = _defines(case, dtype, images)
+    if not upright:
+        return f"{direction}_footprints", 1, defines
+    depth = max(1, (4 if STORAGE[dtype][0] == "double" else 8) // images)  # what registers hold
+    return f"{direction}_footprint_columns", depth, (*defines, ("OPALG_DEPTH", str(depth)))
+
+
 def project(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
-    """One pixel a thread."""
+    """One pixel a thread, or some above each other."""
     if not batch * case.projection_size:
         return
-    scan, views = Footprints.of(case)
+    scan, views, upright = Footprints.of(case)
     for first, images, groups in groups_of(case, batch, MOST_BLOCKS):
+        kernel, depth, defines = _kernel("project", case, upright, dtype, images)
         yield Launch(
-            "project_footprints.cu",
-            "project_footprints",
-            _defines(case, dtype, images),
-            ray_grid(case, groups),
+            f"{kernel}.cu",
+            kernel,
+            defines,
+            ray_grid(case, groups, depth=depth),
             RAY_BLOCK,
             0,
             (
@@ -143,10 +193,10 @@ def project(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
 
 
 def backproject(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
-    """First values times scales of pixels, into scratch memory, then one voxel a thread."""
+    """First values times scales of pixels, into scratch memory, then a voxel a thread, or some."""
     if not batch * case.volume_size:
         return
-    scan, views = Footprints.of(case)
+    scan, views, upright = Footprints.of(case)
     image_bytes = max(1, case.projection_size) * (8 if STORAGE[dtype][0] == "double" else 4)
     scratch = None
     for first, images, groups in groups_of(case, batch, most_groups(image_bytes)):
@@ -171,11 +221,12 @@ def backproject(case: Case, batch: int, dtype: str) -> Iterator[Launch]:
                     scratch,
                 ),
             )
+        kernel, depth, defines = _kernel("backproject", case, upright, dtype, images)
         yield Launch(
-            "backproject_footprints.cu",
-            "backproject_footprints",
-            _defines(case, dtype, images),
-            voxel_grid(case, 1, groups),
+            f"{kernel}.cu",
+            kernel,
+            defines,
+            voxel_grid(case, depth, groups),
             VOXEL_BLOCK,
             0,
             (case.geometry, place, scan, views, scratch, Output()),

@@ -42,13 +42,16 @@ def check_rows(name: str, blocks: int) -> int:
     return blocks
 
 
-def ray_grid(case: Case, images: int, margin: int = 0) -> tuple[int, int, int]:
-    """One thread for every ray, and for rows around the detector: ``ray_place`` in ``ray_views.cuh``."""
+def ray_grid(case: Case, images: int, margin: int = 0, depth: int = 1) -> tuple[int, int, int]:
+    """One thread for every `depth` rays above each other, and for rows around the detector.
+
+    See ``ray_place`` in ``cuda_src/ray_views.cuh``.
+    """
     width, height, _ = RAY_BLOCK
     columns = tiles_of(case.nu, width)
     if case.flat:
         return tiles_of(case.views, height) * columns, 1, images
-    rows = check_rows("detector rows", tiles_of(case.nv + 2 * margin, height))
+    rows = check_rows("detector rows", tiles_of(case.nv + 2 * margin, height * depth))
     return case.views * columns, rows, images
 
 

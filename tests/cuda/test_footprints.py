@@ -8,11 +8,14 @@ import pytest
 from cuda_agreement import TOLERANCE, compare
 from cuda_plans import KINDS, NAMED, random_plan
 
+import opalg as oa
+from opalg import tomo
 from opalg.engines.divergent import DivergentPlan
 from opalg.engines.launch_footprints import Footprints
 from opalg.engines.launch_tables import case_of
 from opalg.engines.launches import launches
 from opalg.errors import ArgumentError
+from opalg.tomo.plans import general_plan
 
 
 def footprints(plan):
@@ -60,6 +63,26 @@ def test_half_numbers_are_rounded_once(direction):
     expected = cuda_on_host.run(plan, direction, x.astype(np.float32), target)
     result = cuda_on_host.run(plan, direction, x, target, "float16")
     np.testing.assert_array_equal(result, expected.astype(np.float16))
+
+
+def test_upright_views_share_what_columns_of_voxels_have_in_common():
+    helix = tomo.ConeBeam.helical(1.5, 12.0, 9, (11, 33), 1.7, 60.0, 110.0)
+    cases = {
+        "curved": NAMED["curved"],
+        "rows counted down": NAMED["rows counted down"],
+        "helix": general_plan(helix, oa.Grid((5, 9, 11))),
+        "parallel": general_plan(tomo.ParallelBeam(3, (4, 9)), oa.Grid((5, 6, 7))),
+    }
+    for name, plan in cases.items():
+        for direction in ("project", "backproject"):
+            last = launches(footprints(plan), direction, 1)[-1]
+            assert last.kernel == f"{direction}_footprint_columns", name
+    compare(footprints(cases["helix"]), "float64")
+    # Beside the volume, seen so steeply that slices' shadows are longer along v than lines along z.
+    steep = tomo.ConeBeam(3, (9, 9), 9.0, sod=14.0, sdd=30.0)
+    plan = footprints(general_plan(steep, oa.Grid((25, 9, 9))))
+    assert launches(plan, "project", 1)[-1].kernel == "project_footprints"
+    compare(plan, "float64")
 
 
 def widening(plan):
