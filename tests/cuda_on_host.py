@@ -1,53 +1,20 @@
 """Runs lists of launches on NumPy arrays: kernels compiled by the host's compiler, without CUDA."""
 
 import ctypes
-import hashlib
-import subprocess
 from functools import cache
-from pathlib import Path
 
 import numpy as np
+from host_kernels import compiled
 
 from opalg.engines import launches as ln
 
-ROOT = Path(__file__).parents[1]
-SOURCES = ROOT / "cuda_src"
-CACHE = ROOT / "build" / "cuda_on_host"
-# As in CMakeLists.txt; without contraction, see rounded_sum in ray_views.cuh.
-FLAGS = (
-    "-std=c++17",
-    "-O1",
-    "-ffp-contract=off",
-    "-fPIC",
-    "-shared",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-)
-
-
-def source_key(*parts):
-    """Changes with any source of a kernel, and with `parts`."""
-    digest = hashlib.sha256(repr(parts).encode())
-    for path in sorted([*SOURCES.glob("*.cu*"), *SOURCES.glob("*.h")]):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:24]
-
 
 @cache
-def library(source, kernel, defines, extra=()):
-    """The compiled kernel, from the cache of earlier runs where nothing has changed."""
-    path = CACHE / f"{kernel}-{source_key(source, kernel, defines, FLAGS, extra)}.so"
-    if not path.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        text = f'#include "{source}"\nOPALG_ON_HOST({kernel})\n'
-        part = path.with_suffix(f".{id(text)}.part")
-        macros = [f"-D{name}={value}" for name, value in defines]
-        command = ["g++", *FLAGS, *extra, *macros, f"-I{SOURCES}", "-xc++", "-", "-o", str(part)]
-        result = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
-        assert result.returncode == 0, f"{' '.join(command)}\n{result.stderr}"
-        part.rename(path)
-    return ctypes.CDLL(str(path))
+def library(source, defines, extra=()):
+    """The kernels of a file, compiled for one case."""
+    return ctypes.CDLL(
+        str(compiled(source, [f"-D{name}={value}" for name, value in defines], extra))
+    )
 
 
 def execute(launches, source, target, extra=()):
@@ -82,9 +49,7 @@ def execute(launches, source, target, extra=()):
                 values.append(np.array(array.ctypes.data, np.uint64))
             else:
                 values.append(np.array(argument))
-        call = library(launch.source, launch.kernel, launch.defines, extra)[
-            f"{launch.kernel}__on_host"
-        ]
+        call = library(launch.source, launch.defines, extra)[f"{launch.kernel}__on_host"]
         pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
         triple = ctypes.c_uint * 3
         call(triple(*launch.grid), triple(*launch.block), pointers)

@@ -6,7 +6,7 @@ import cuda_on_host
 import numpy as np
 from cuda_plans import NAMED, random_plan
 
-EXTRA = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+EXTRA = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 DIRECTIONS = ("project", "backproject", "backproject_voxels", "project_voxels")
 
 

@@ -7,6 +7,7 @@ import cuda_on_host
 import numpy as np
 import pytest
 from cuda_plans import NAMED, random_plan
+from host_kernels import SOURCES
 
 from opalg.engines.divergent import DivergentPlan
 from opalg.engines.launch_footprints import SCAN, VIEW
@@ -25,7 +26,7 @@ def struct_checks(name, dtype, members=None):
 
 def compiles(lines, source):
     text = f'#include <cstddef>\n#include "{source}"\nusing namespace opalg;\n' + "\n".join(lines)
-    command = ["g++", "-std=c++17", "-fsyntax-only", f"-I{cuda_on_host.SOURCES}", "-xc++", "-"]
+    command = ["g++", "-std=c++17", "-fsyntax-only", f"-I{SOURCES}", "-xc++", "-"]
     return subprocess.run(command, input=text, text=True, capture_output=True, check=False)
 
 
