@@ -193,6 +193,10 @@ def test_what_is_refused():
         converters.from_tigre({**SIMPLE, "sDetector": np.array([101.0, 121.0])})
     with pytest.raises(ArgumentError, match=r"rotDetector must broadcast to shape \(4, 3\)"):
         converters.from_tigre({**SIMPLE, "rotDetector": np.zeros(2)})
+    with pytest.raises(ArgumentError, match="DSO must broadcast"):
+        converters.from_tigre({**SIMPLE, "DSO": "far"})
+    with pytest.raises(ArgumentError, match="angles must be numbers"):
+        converters.from_tigre(SIMPLE, "all")
     with pytest.raises(ArgumentError, match="angles must have shape"):
         converters.from_tigre(SIMPLE, np.zeros((4, 2)))
     with pytest.raises(NotSupportedError, match="mode 'helical'"):

@@ -10,7 +10,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.converters.parameters import named, whole
+from opalg.tomo.converters.parameters import array, named, number, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.parallel import ParallelBeam
 
@@ -79,17 +79,17 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
         raise NotSupportedError(f"ASTRA's geometry {kind!r} has no counterpart here")
     p = named(projections, f"ASTRA's geometry {kind!r}", ("type", *_NAMES[kind]))
     if kind in ("fanflat_vec", "parallel_vec"):
-        a, b, c = _vectors(p["Vectors"], 3, 2)
-        columns = int(p["DetectorCount"])
+        a, b, c = _vectors(p, 3, 2)
+        columns = whole(p, "DetectorCount", 1)[0]
         if kind == "fanflat_vec":
             return FanBeam.from_vectors(a, b, c, columns)
         return ParallelBeam.from_vectors(a, b, None, c, columns)
     if kind in ("cone_vec", "parallel3d_vec"):
-        a, b, u, v = _vectors(p["Vectors"], 4, 3)
-        shape = int(p["DetectorRowCount"]), int(p["DetectorColCount"])
+        a, b, u, v = _vectors(p, 4, 3)
+        shape = whole(p, "DetectorRowCount", 1) + whole(p, "DetectorColCount", 1)
         beam = ConeBeam if kind == "cone_vec" else ParallelBeam
         return beam.from_vectors(a, b, v, u, shape)
-    common: dict[str, Any] = {"angles": np.array(p["ProjectionAngles"], float)}
+    common: dict[str, Any] = {"angles": array(p, "ProjectionAngles")}
     if kind in ("parallel3d", "cone"):
         common["detector"] = (p["DetectorRowCount"], p["DetectorColCount"])
         common["pitch"] = (p["DetectorSpacingY"], p["DetectorSpacingX"])
@@ -98,8 +98,8 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
         common["pitch"] = p["DetectorWidth"]
     if kind.startswith("parallel"):
         return ParallelBeam(**common)
-    sod = float(p["DistanceOriginSource"])
-    beyond = float(p["DistanceOriginDetector"])
+    sod = number(p, "DistanceOriginSource")
+    beyond = number(p, "DistanceOriginDetector")
     if not sod + beyond > 0:
         raise ArgumentError(f"the detector must stand before the source, got {sod} and {beyond}")
     if beyond <= 0:  # a virtual detector on the axis: the same rays end farther away
@@ -111,8 +111,8 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
     return regular(**common, sod=sod, sdd=sod + beyond)
 
 
-def _vectors(value: Any, count: int, ndim: int) -> list[Any]:
-    found = np.asarray(value, float)
+def _vectors(given: Mapping[str, Any], count: int, ndim: int) -> list[Any]:
+    found = array(given, "Vectors")
     if found.ndim != 2 or found.shape[1] != count * ndim:
         raise ArgumentError(f"Vectors must have shape (views, {count * ndim}), got {found.shape}")
     return list(np.split(found, count, axis=1))
@@ -157,7 +157,7 @@ def grid_from_astra(volume: Mapping[str, Any], dtype: str = "float32") -> Grid:
     edges = [f"Window{end}{axis}" for axis in axes for end in ("Min", "Max")]
     window = named(p["option"], "the window of ASTRA's volume", edges)
     low, high = (
-        np.array([float(window[f"Window{end}{axis}"]) for axis in axes]) for end in ("Min", "Max")
+        np.array([number(window, f"Window{end}{axis}") for axis in axes]) for end in ("Min", "Max")
     )
     shape = tuple(whole(p, name, 1)[0] for name in names)
     return Grid(shape, ((high - low) / shape).tolist(), dtype, ((low + high) / 2).tolist())

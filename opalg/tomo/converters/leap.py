@@ -10,7 +10,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.converters.parameters import flat_vectors, named, whole
+from opalg.tomo.converters.parameters import array, flat_vectors, named, number, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray, as_vectors
 from opalg.tomo.geometry import Geometry
@@ -89,20 +89,20 @@ def from_leap(
     needed, optional = _KINDS[kind]
     p = named(given, f"LEAP's {kind}", (*_DETECTOR, *needed), optional)
     (views,), (rows,), (columns,) = (whole(p, name, 1) for name in _DETECTOR[:3])
-    pitch = (float(p["pixelHeight"]), float(p["pixelWidth"]))
+    pitch = (number(p, "pixelHeight"), number(p, "pixelWidth"))
     if kind == "modularbeam":
         vectors = [as_vectors(p[name], 3, name) for name in _VECTORS]
         _count(views, *vectors)
         places, centres, v, u = vectors
         return ConeBeam.from_vectors(places, centres, pitch[0] * v, pitch[1] * u, (rows, columns))
-    angles = np.deg2rad(np.asarray(p["phis"], float))
+    angles = np.deg2rad(array(p, "phis"))
     _count(views, np.atleast_1d(angles))
     middle = zip((rows, columns), _CENTRE, pitch, strict=True)
-    offset = [((n - 1) / 2 - float(p.get(at, (n - 1) / 2))) * step for n, at, step in middle]
+    offset = [((n - 1) / 2 - number(p, at, (n - 1) / 2)) * step for n, at, step in middle]
     if kind == "parallelbeam":
         return ParallelBeam(angles, (rows, columns), pitch, offset)
-    sod, sdd = float(p["sod"]), float(p["sdd"])
-    tau, rise, tilt, slope = (float(p.get(name, 0.0)) for name in ("tau", *_ONLY_CONE))
+    sod, sdd = number(p, "sod"), number(p, "sdd")
+    tau, rise, tilt, slope = (number(p, name) for name in ("tau", *_ONLY_CONE))
     if slope:
         raise NotSupportedError(
             "LEAP does not document the sense of pitchAngle; use set_modularbeam"
@@ -211,9 +211,9 @@ def grid_from_leap(parameters: Mapping[str, Any], dtype: str = "float32") -> Gri
     axes = "ZYX"
     counts, offsets = ([f"{what}{axis}" for axis in axes] for what in ("num", "offset"))
     p = named(parameters, "LEAP's volume", (*counts, "voxelWidth"), ("voxelHeight", *offsets))
-    width = float(p["voxelWidth"])
-    spacing = (float(p.get("voxelHeight", width)), width, width)
-    origin = [float(p.get(name, 0.0)) for name in offsets]
+    width = number(p, "voxelWidth")
+    spacing = (number(p, "voxelHeight", width), width, width)
+    origin = [number(p, name) for name in offsets]
     return Grid(tuple(whole(p, name, 1)[0] for name in counts), spacing, dtype, origin)
 
 

@@ -15,7 +15,7 @@ from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 
-__all__ = ["flat_vectors", "named", "numbers", "regular_form", "whole"]
+__all__ = ["array", "flat_vectors", "named", "number", "numbers", "regular_form", "whole"]
 
 # Of the distance between source and detector: rounding, and the float32 of some packages.
 _ROUNDING = 1e-6
@@ -57,6 +57,19 @@ def numbers(
         return np.broadcast_to(np.asarray(value, float), shape)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name} must broadcast to shape {shape}, got {value!r:.60}") from None
+
+
+def number(given: Mapping[str, Any], name: str, default: float = 0.0) -> float:
+    """A parameter that is one number."""
+    return float(numbers(given, name, (), default))
+
+
+def array(given: Mapping[str, Any], name: str) -> FloatArray:
+    """A parameter of numbers, in the shape that it has."""
+    try:
+        return np.array(given[name], float)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be numbers, got {given[name]!r:.60}") from None
 
 
 def whole(given: Mapping[str, Any], name: str, count: int) -> tuple[int, ...]:

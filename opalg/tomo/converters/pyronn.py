@@ -17,7 +17,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.converters.parameters import named, numbers, regular_form, whole
+from opalg.tomo.converters.parameters import array, named, number, numbers, regular_form, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -93,11 +93,13 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
     pitch = numbers(p, "detector_spacing", (ndim,))
     half = (np.array(shape) - 1) / 2 * pitch
     offset = numbers({"detector_origin": -half} | p, "detector_origin", (ndim,)) + half
-    distances = {} if parallel else {"sod": float(p[_DISTANCES[0]]), "sdd": float(p[_DISTANCES[1]])}
+    distances: dict[str, Any] = {}
+    if not parallel:
+        distances = {"sod": number(p, _DISTANCES[0]), "sdd": number(p, _DISTANCES[1])}
     swapped = bool(p.get("swap_detector_axis", False))
     if ndim == 2:
         if "trajectory" in p:
-            cone = ConeBeam.from_matrices(p["trajectory"], shape, distances["sdd"])
+            cone = ConeBeam.from_matrices(array(p, "trajectory"), shape, distances["sdd"])
             _counted(p, cone.num_views)
             return cone
         signs = (-1, 1) if swapped else (-1, -1)
@@ -106,7 +108,7 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
             offset=(offset * signs).tolist(),
         )  # fmt: skip
         return _stepping(regular, *signs)
-    turns = _rays(p["trajectory"]) if "trajectory" in p else _turns(p) * (-1 if swapped else 1)
+    turns = _rays(p) if "trajectory" in p else _turns(p) * (-1 if swapped else 1)
     _counted(p, len(turns))
     if parallel:
         return ParallelBeam(turns + np.pi / 2, shape[0], float(pitch[0]), float(offset[0]))
@@ -229,14 +231,16 @@ def _turns(p: Mapping[str, Any]) -> FloatArray:
     if missing:
         raise ArgumentError(f"PYRO-NN's geometry needs {', '.join(missing)}, or trajectory")
     given = p["angular_range"]
-    start, end = numbers(p, "angular_range", (2,)) if np.ndim(given) else (0.0, float(given))
+    ends = (0.0, given) if np.ndim(given) == 0 else given
+    start, end = numbers({"angular_range": ends}, "angular_range", (2,)).tolist()
     (count,) = whole(p, "number_of_projections", 1)
-    return start + np.arange(count) * (float(end - start) / count)
+    turns: FloatArray = start + np.arange(count) * ((end - start) / count)
+    return turns
 
 
-def _rays(trajectory: Any) -> FloatArray:
+def _rays(p: Mapping[str, Any]) -> FloatArray:
     """Angles of ray vectors."""
-    rays = np.asarray(trajectory, float)
+    rays = array(p, "trajectory")
     if rays.ndim != 2 or rays.shape[1] != 2:
         raise ArgumentError(f"a 2D trajectory has shape (views, 2), got {rays.shape}")
     turns: FloatArray = np.arctan2(rays[:, 1], rays[:, 0])

@@ -8,6 +8,7 @@ step along ``E R y`` and its rows along ``E R z``; COR moves all of them along y
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.converters.parameters import flat_vectors, named, numbers, whole
+from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, whole
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
@@ -82,7 +83,7 @@ def from_tigre(parameters: Any, angles: npt.ArrayLike | None = None) -> ConeBeam
     mode = p.get("mode", "cone")
     if mode not in ("cone", "parallel"):
         raise NotSupportedError(f"TIGRE's mode {mode!r} has no counterpart here")
-    turns = _euler(p["angles"] if angles is None else angles)
+    turns = _euler(p if angles is None else {"angles": angles})
     if mode == "parallel" and turns[:, 1:].any():
         raise NotSupportedError("TIGRE ignores the second and third of angles if mode is parallel")
     views = len(turns)
@@ -96,12 +97,16 @@ def from_tigre(parameters: Any, angles: npt.ArrayLike | None = None) -> ConeBeam
     origin = origin - origin[:1]
     if not any(a.any() for a in (turns[:, 1:], rolled, moved, origin)):
         # TIGRE's angle 0 is ours a quarter turn later.
-        common = {"angles": turns[:, 0] + np.pi / 2, "detector": shape, "pitch": pitch.tolist()}
+        common: dict[str, Any] = {
+            "angles": turns[:, 0] + np.pi / 2,
+            "detector": shape,
+            "pitch": pitch.tolist(),
+        }
         if mode == "parallel" and not off.any():
             return ParallelBeam(**common)
         if mode == "cone" and not any(np.ptp(a, axis=0).any() for a in (sod, sdd, off)):
-            distances = {"sod": float(sod[0]), "sdd": float(sdd[0])}
-            return ConeBeam(**common, **distances, offset=off[0].tolist())
+            common |= {"sod": float(sod[0]), "sdd": float(sdd[0])}
+            return ConeBeam(**common, offset=off[0].tolist())
     euler = _turn("z", turns[:, 0]) @ _turn("y", turns[:, 1]) @ _turn("z", turns[:, 2])
     plane = _turn("z", rolled[:, 2]) @ _turn("y", rolled[:, 1]) @ _turn("x", rolled[:, 0])
     steps = euler @ plane
@@ -229,19 +234,19 @@ def grid_from_tigre(parameters: Any, dtype: str = "float32") -> Grid:
         p["dVoxel"] = numbers(p, "sVoxel", (3,)) / shape
     spacing = numbers(p, "dVoxel", (3,))
     _same(p, "sVoxel", spacing * shape)
-    origin = np.asarray(p.get("offOrigin", 0.0), float)
-    origin = origin[0] if origin.ndim == 2 else origin
-    return Grid(shape, spacing.tolist(), dtype, np.broadcast_to(origin, (3,)).tolist())
+    origin = array({"offOrigin": 0.0} | p, "offOrigin")
+    first = {"offOrigin": origin[0] if origin.ndim == 2 else origin}
+    return Grid(shape, spacing.tolist(), dtype, numbers(first, "offOrigin", (3,)).tolist())
 
 
-def _euler(angles: Any) -> FloatArray:
+def _euler(given: Mapping[str, Any]) -> FloatArray:
     """Three angles per view."""
-    found = np.asarray(angles, float)
+    found = array(given, "angles")
     if found.ndim == 1:
         found = np.stack([found, 0 * found, 0 * found], axis=1)
     if found.ndim != 2 or found.shape[1] != 3 or len(found) == 0:
         raise ArgumentError(
-            f"angles must have shape (views,) or (views, 3), got {np.shape(angles)}"
+            f"angles must have shape (views,) or (views, 3), got {np.shape(given['angles'])}"
         )
     return found
 

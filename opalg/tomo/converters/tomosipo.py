@@ -10,7 +10,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
-from opalg.tomo.converters.parameters import flat_vectors, named, whole
+from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, whole
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 
@@ -87,11 +87,7 @@ def from_tomosipo(geometry: Any) -> ParallelBeam | ConeBeam:
             values = {"shape": geometry.det_shape} | {n: getattr(geometry, n) for n in names}
         except AttributeError as error:
             raise ArgumentError(f"not a projection geometry of tomosipo: {error}") from None
-    vectors = {
-        name: np.asarray(value, float)[..., ::-1]
-        for name, value in values.items()
-        if name != "shape"
-    }
+    vectors = {name: array(values, name)[..., ::-1] for name in values if name != "shape"}
     origins = vectors["src_pos" if cone else "ray_dir"]
     beam = ConeBeam if cone else ParallelBeam
     shape = whole(values, "shape", 2)
@@ -135,8 +131,8 @@ def grid_from_tomosipo(volume: Any, dtype: str = "float32") -> Grid:
     if "extent" in p:
         if "pos" in p or "size" in p:
             raise ArgumentError("tomosipo's volume takes either extent, or pos and size")
-        low, high = np.broadcast_to(np.asarray(p["extent"], float), (3, 2)).T
+        low, high = numbers(p, "extent", (3, 2)).T
         p = {"pos": (low + high) / 2, "size": high - low}
-    size = np.broadcast_to(np.asarray(p.get("size", shape), float), (3,))
-    origin = np.broadcast_to(np.asarray(p.get("pos", 0.0), float), (3,))
+    size = numbers({"size": shape} | p, "size", (3,))
+    origin = numbers(p, "pos", (3,))
     return Grid(shape, (size / shape).tolist(), dtype, origin.tolist())
