@@ -14,10 +14,24 @@ __all__ = ["projection_dictionary", "volume_dictionary"]
 
 
 def projection_dictionary(frames: Frames, detector: tuple[int, ...]) -> dict[str, Any]:
-    """What ``astra.create_proj_geom`` returns for the vectors of a geometry."""
-    if frames.arc_centres is not None:
-        raise NotSupportedError("a curved detector has no counterpart in ASTRA's vector geometries")
+    """What ``astra.create_proj_geom`` returns for the vectors of a geometry.
+
+    A cylinder of ASTRA has a radius, and bends towards the source (``getCylConeAxes`` in its sources).
+    """
     parts = [frames.origins, frames.centres, frames.u_steps]
+    if frames.arc_centres is not None:
+        if frames.v_steps is None:
+            raise NotSupportedError("a curved detector of one row has no counterpart in ASTRA")
+        arms = frames.centres - frames.arc_centres
+        if ((frames.origins - frames.centres) * arms).sum(axis=1).max() > 0:
+            raise NotSupportedError("ASTRA's curved detectors bend towards the source")
+        radii = np.linalg.norm(arms, axis=1, keepdims=True)
+        return {
+            "type": "cyl_cone_vec",
+            "DetectorRowCount": detector[0],
+            "DetectorColCount": detector[1],
+            "Vectors": np.concatenate([*parts, frames.v_steps, radii], axis=1),
+        }
     if frames.v_steps is None:
         kind = "parallel_vec" if frames.parallel else "fanflat_vec"
         return {

@@ -12,6 +12,7 @@ from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.parameters import array, named, number, whole
 from opalg.tomo.fan import FanBeam
+from opalg.tomo.frames import FloatArray, units
 from opalg.tomo.parallel import ParallelBeam
 
 __all__ = ["from_astra", "grid_from_astra"]
@@ -28,6 +29,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "fanflat_vec": ("DetectorCount", "Vectors"),
     "parallel3d_vec": (*_ROWS, "Vectors"),
     "cone_vec": (*_ROWS, "Vectors"),
+    "cyl_cone_vec": (*_ROWS, "Vectors"),
 }
 
 
@@ -37,7 +39,8 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     projections : dict
-        Of ``astra.create_proj_geom``: "parallel", "fanflat", "parallel3d", "cone" and their "_vec" forms.
+        Of ``astra.create_proj_geom``: "parallel", "fanflat", "parallel3d", "cone" and their "_vec" forms,
+        and "cyl_cone_vec", a detector on a cylinder.
 
     Returns
     -------
@@ -79,16 +82,18 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
         raise NotSupportedError(f"ASTRA's geometry {kind!r} has no counterpart here")
     p = named(projections, f"ASTRA's geometry {kind!r}", ("type", *_NAMES[kind]))
     if kind in ("fanflat_vec", "parallel_vec"):
-        a, b, c = _vectors(p, 3, 2)
+        a, b, c = np.split(_vectors(p, 6), 3, axis=1)
         columns = whole(p, "DetectorCount", 1)[0]
         if kind == "fanflat_vec":
             return FanBeam.from_vectors(a, b, c, columns)
         return ParallelBeam.from_vectors(a, b, None, c, columns)
     if kind in ("cone_vec", "parallel3d_vec"):
-        a, b, u, v = _vectors(p, 4, 3)
+        a, b, u, v = np.split(_vectors(p, 12), 4, axis=1)
         shape = whole(p, "DetectorRowCount", 1) + whole(p, "DetectorColCount", 1)
         beam = ConeBeam if kind == "cone_vec" else ParallelBeam
         return beam.from_vectors(a, b, v, u, shape)
+    if kind == "cyl_cone_vec":
+        return _cylinder(_vectors(p, 13), [whole(p, name, 1)[0] for name in _ROWS])
     common: dict[str, Any] = {"angles": array(p, "ProjectionAngles")}
     if kind in ("parallel3d", "cone"):
         common["detector"] = (p["DetectorRowCount"], p["DetectorColCount"])
@@ -111,11 +116,19 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
     return regular(**common, sod=sod, sdd=sod + beyond)
 
 
-def _vectors(given: Mapping[str, Any], count: int, ndim: int) -> list[Any]:
+def _vectors(given: Mapping[str, Any], length: int) -> FloatArray:
     found = array(given, "Vectors")
-    if found.ndim != 2 or found.shape[1] != count * ndim:
-        raise ArgumentError(f"Vectors must have shape (views, {count * ndim}), got {found.shape}")
-    return list(np.split(found, count, axis=1))
+    if found.ndim != 2 or found.shape[1] != length:
+        raise ArgumentError(f"Vectors must have shape (views, {length}), got {found.shape}")
+    return found
+
+
+def _cylinder(vectors: FloatArray, shape: list[int]) -> ConeBeam:
+    """A detector that bends towards the source; the last number of each view is its radius."""
+    sources, centres, u, v = np.split(vectors[:, :12], 4, axis=1)
+    normals = units(np.cross(u, v))
+    normals = normals * np.where(((centres - sources) * normals).sum(axis=1) > 0, 1, -1)[:, None]
+    return ConeBeam.from_vectors(sources, centres, v, u, shape, centres - vectors[:, 12:] * normals)
 
 
 def grid_from_astra(volume: Mapping[str, Any], dtype: str = "float32") -> Grid:
