@@ -65,7 +65,8 @@ def frames_of_affine(matrices: Any, detector: Any) -> tuple[Frames, tuple[int, .
         raise ArgumentError(
             "a projection matrix has no direction of rays: its rows of u and v are zero or parallel"
         )
-    steps = np.linalg.pinv(rows)  # columns: from pixel to pixel, perpendicular to the rays
+    # In columns, perpendicular to the rays.
+    steps = np.asarray(np.linalg.pinv(rows), float)
     middle = (np.array(shape[::-1]) - 1) / 2
     centres = np.einsum("vij,vj->vi", steps, middle - last)
     v_steps = steps[..., 1] if len(shape) == 2 else None

@@ -21,9 +21,18 @@ class MovableDetector:
     pitch: tuple[float, ...]
     offset: tuple[float, ...]
     regular: bool
-    num_views: int
-    ndim: int
-    frames: Frames
+
+    @property
+    def frames(self) -> Frames:
+        raise NotImplementedError
+
+    @property
+    def num_views(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        raise NotImplementedError
 
     def _replace(self, **changes: Any) -> Self:
         raise NotImplementedError
