@@ -35,7 +35,7 @@ template <class T>
 void project(const RayProblem& problem, const Kernels<T>& kernels, const T* volumes, T* projections, Team& team) {
     if (problem.model == Model::footprint)
         return project_footprints(problem, kernels, footprint_kind(problem), volumes, projections, team);
-    const PixelTable pixels(problem);
+    const PixelTable pixels(problem, team);
     const Ways ways(problem, pixels, true, kernels.lanes, team);
     for (std::int64_t image = 0; image < problem.batch; ++image) {
         const T* volume = volumes + image * problem.volume_size();
@@ -51,7 +51,7 @@ void backproject(const RayProblem& problem, const Kernels<T>& kernels, const T* 
     if (problem.model == Model::footprint)
         return backproject_footprints(problem, kernels, footprint_kind(problem), projections, volumes, team);
     fill_with_zeros(volumes, problem.batch * problem.volume_size(), team);
-    const PixelTable pixels(problem);
+    const PixelTable pixels(problem, team);
     const Ways ways(problem, pixels, kernels.window > 0, kernels.lanes, team);
     for (std::int64_t image = 0; image < problem.batch; ++image) {
         const T* source = projections + image * problem.projection_size();

@@ -5,7 +5,7 @@
 
 namespace opalg {
 
-PixelTable::PixelTable(const RayProblem& problem)
+PixelTable::PixelTable(const RayProblem& problem, Team& team)
     : problem_(problem), stride_(problem.detectors + kRayPadding),
       memory_(std::size_t(std::max<std::int64_t>(1, problem.views * 3 * stride_)), true) {
     std::vector<double> cosine, sine;
@@ -15,7 +15,7 @@ PixelTable::PixelTable(const RayProblem& problem)
             sine.push_back(std::sin(double(u) * problem.arc_step) / problem.arc_step);
         }
     }
-    for (std::int64_t view = 0; view < problem.views; ++view) {
+    const auto fill = [&](std::int64_t view, int) {
         for (int k = 0; k < 3; ++k) {
             double* row = memory_.data() + (view * 3 + k) * stride_;
             const double corner = problem.corners[view * 3 + k], step = problem.u_steps[view * 3 + k];
@@ -29,7 +29,10 @@ PixelTable::PixelTable(const RayProblem& problem)
             // Lanes behind the last pixel repeat it: they cost no more and are not written.
             for (std::int64_t u = problem.detectors; u < stride_; ++u) row[u] = u ? row[u - 1] : 0.0;
         }
-    }
+    };
+    team.run(problem.views, fill);
+    if (Rehearsal::current())  // whose team does nothing
+        for (std::int64_t view = 0; view < problem.views; ++view) fill(view, 0);
 }
 
 RayRow PixelTable::row(std::int64_t view, std::int64_t row) const {

@@ -30,7 +30,7 @@ struct RayProblem {
 // Centres of the pixels of row 0 of all views.
 class PixelTable {
 public:
-    explicit PixelTable(const RayProblem& problem);
+    PixelTable(const RayProblem& problem, Team& team);
 
     RayRow row(std::int64_t view, std::int64_t row) const;
     const double* pixel(std::int64_t view, int axis) const { return memory_.data() + (view * 3 + axis) * stride_; }

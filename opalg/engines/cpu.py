@@ -315,6 +315,7 @@ def _run(
     threads: int | None,
     *options: int,
 ) -> None:
+    _check_views(name, plan)
     batch = _batch("input", source, source_shape)
     if _batch("out", target, target_shape) != batch:
         raise ArgumentError(
@@ -338,6 +339,21 @@ def _run(
     rays = isinstance(plan, DivergentPlan) and not name.endswith("_voxels")
     call = getattr(_extension(), f"{name}_rays" if rays else name)
     call(*_arguments(plan), *options, *arguments)
+
+
+def _check_views(name: str, plan: ParallelPlan | DivergentPlan) -> None:
+    """Refuse views in which footprints could not be counted; all else counts rows and views in 64 bits."""
+    footprints = name == "project_voxels" or (
+        isinstance(plan, DivergentPlan)
+        and plan.model == "footprint"
+        and not name.endswith("voxels")
+    )
+    if footprints and math.prod(n + 64 for n in plan.detector_shape) >= 2**31:
+        what = "project_voxels" if name == "project_voxels" else "the model 'footprint'"
+        raise ArgumentError(
+            f"a view of shape {plan.detector_shape} has 2**31 pixels or more (64 counted behind each axis), "
+            f"and {what} counts them in 32 bits: cut the detector into parts, which see by themselves"
+        )
 
 
 def _arguments(plan: ParallelPlan | DivergentPlan) -> tuple[object, ...]:

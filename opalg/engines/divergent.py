@@ -128,7 +128,11 @@ class DivergentPlan:
             raise ArgumentError(f"an axis has {_AXIS_LIMIT} elements or more")
         padded = sorted(n + 64 for n in volume)
         if padded[-1] * padded[-2] >= 2**31:
-            raise ArgumentError(f"a plane of a volume of shape {volume} has 2**31 voxels or more")
+            raise ArgumentError(
+                f"a plane of a volume of shape {volume} has 2**31 voxels or more (64 counted behind each "
+                "axis), and places within a plane have 32 bits: cut the volume along its longest axis into "
+                "parts, whose projections add up, or take larger voxels"
+            )
         spacing = (1.0,) * ndim if self.spacing is None else tuple(map(float, self.spacing))
         if len(spacing) != ndim or not all(0 < h < np.inf for h in spacing):
             raise ArgumentError(f"spacing must be {ndim} positive lengths, not {self.spacing}")

@@ -35,6 +35,41 @@ def test_plan_refuses():
         plan(volume=(3, 4, 6), detector=(3, 5))
 
 
+def large_plan(volume, detector, model="joseph"):
+    one = np.ones((1, 3))
+    return cpu.DivergentPlan(volume, detector, 9 * one, -one, one, [[0.0, 0, 1]], model=model)
+
+
+@pytest.mark.parametrize("volume", [(2, 46341, 46341), (46341, 2, 46341), (46341, 46341, 2)])
+def test_too_large_planes_are_refused(volume):
+    with pytest.raises(ArgumentError, match=r"2\*\*31 voxels or more .* cut the volume along"):
+        large_plan(volume, (2, 2))
+    large_plan((46000, 46000, 46000), (2, 2))  # the whole may be larger
+
+
+def test_too_large_views_are_refused_before_anything_else():
+    """Of footprints only: so the arrays need not be there."""
+    nothing = np.zeros(1, np.float32)
+    for detector, refused in (((46341, 46341), True), ((46000, 46000), False)):
+        joseph, footprint = (
+            large_plan((2, 2, 2), detector, model) for model in ("joseph", "footprint")
+        )
+        for plan, call, counted in (
+            (joseph, cpu.project, False),
+            (joseph, cpu.backproject, False),
+            (joseph, cpu.backproject_voxels, False),
+            (joseph, cpu.project_voxels, True),
+            (footprint, cpu.project, True),
+            (footprint, cpu.backproject, True),
+            (footprint, cpu.backproject_voxels, False),
+        ):
+            message = r"2\*\*31 pixels or more .* cut the detector into parts"
+            with pytest.raises(
+                ArgumentError, match=message if refused and counted else "input must have shape"
+            ):
+                call(plan, nothing, nothing)
+
+
 @pytest.mark.parametrize("call", [cpu.project, cpu.backproject])
 def test_arrays_refused(call):
     shapes = [(4, 6), (1, 5)] if call is cpu.project else [(1, 5), (4, 6)]
