@@ -19,6 +19,7 @@ from opalg.tomo.filtered import (
     refuse_masked_pixels,
     row_filter,
 )
+from opalg.tomo.filtered_parts import Steps
 from opalg.tomo.filters import Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.parallel import ParallelBeam
@@ -92,6 +93,10 @@ class FBP(FilteredBackProjection):
     filter put there; without that, values would be off by a fifth. In less than a full turn such rays are
     missing. (`opalg.tomo.preprocessing.half_turn` joins both halves of a full one for other methods.)
 
+    If the transform has a ``memory_limit``, views are filtered and back projected in groups; a ``filter``
+    that is no `FrequencyFilter` is applied to all at once. What the operator itself holds is not counted:
+    for parallel beams the factors of the pixels, an array like the image.
+
     Truncated projections (an object wider than the detector) need extrapolation first; there is none here.
 
     References
@@ -133,26 +138,21 @@ class FBP(FilteredBackProjection):
         if geometry.regular and isinstance(geometry, ParallelBeam) and not scan.moved:
             weigh = redundancy_weights(geometry, redundancy)
             ramp = row_filter(filter, transform, geometry.pitch[-1], window, frequency_scaling)
-            expression = _of_parallel(transform, geometry, ramp)
+            before: list[LinearOperator] = [ramp, _of_views(transform, geometry)]
             if redundancy is not None:
-                expression = expression @ Diagonal(
-                    weigh.astype(transform.range.dtype), transform.range
-                )
-            parts = expression, ramp
+                before.insert(0, Diagonal(weigh.astype(transform.range.dtype), transform.range))
+            scale = _scale(transform, _column(geometry, transform.range))
+            steps = Steps(before, transform.H, ramp, Diagonal(scale, transform.domain))
         else:
-            parts = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
-        super().__init__(transform, *parts)
+            steps = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
+        super().__init__(transform, steps)
 
 
-def _of_parallel(
-    transform: XrayTransform, geometry: ParallelBeam, ramp: LinearOperator
-) -> LinearOperator:
+def _of_views(transform: XrayTransform, geometry: ParallelBeam) -> LinearOperator:
     weights = _column(geometry, transform.range)
-    weigh: LinearOperator = Diagonal(weights, transform.range)
     if weights.min() == weights.max():
-        weigh = Scaling(transform.range, float(weights.flat[0]))
-    scale = Diagonal(_scale(transform, weights), transform.domain)
-    return scale @ transform.H @ weigh @ ramp
+        return Scaling(transform.range, float(weights.flat[0]))
+    return Diagonal(weights, transform.range)
 
 
 def _column(geometry: ParallelBeam, space: Space) -> np.ndarray[Any, Any]:

@@ -90,5 +90,5 @@ class FDK(FilteredBackProjection):
                 f"FDK is for ConeBeam, got a {type(transform.geometry).__name__}; see tomo.FBP"
             )
         scan = scan_of(transform.geometry)
-        parts = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
-        super().__init__(transform, *parts)
+        steps = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
+        super().__init__(transform, steps)

@@ -16,6 +16,7 @@ from opalg.spaces import Space
 from opalg.spaces.compatibility import join
 from opalg.tomo import weights
 from opalg.tomo.circle import CircularScan
+from opalg.tomo.filtered_parts import FilteredParts, Steps
 from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -48,20 +49,24 @@ class FilteredBackProjection(LinearOperator):
     filter: LinearOperator
     transform: XrayTransform
 
-    def __init__(
-        self, transform: XrayTransform, expression: LinearOperator, filter: LinearOperator
-    ) -> None:
+    def __init__(self, transform: XrayTransform, steps: Steps) -> None:
         super().__init__(transform.range, transform.domain)
         self.transform = transform
-        self.expression = expression
-        self.filter = filter
-        self.exact_adjoint = expression.exact_adjoint
-        self.trainable = expression.trainable
+        self.expression = steps.expression
+        self.filter = steps.filter
+        self.exact_adjoint = self.expression.exact_adjoint
+        self.trainable = self.expression.trainable
+        limited = transform.memory_limit is not None and not transform._devices
+        self._parts = FilteredParts(steps, type(self).__name__) if limited and steps.cut else None
 
     def _apply(self, x: Array, out: Array | None) -> Array:
+        if self._parts is not None and self._parts.takes(x):
+            return self._parts.apply(x, out)
         return self.expression._apply(x, out)
 
     def _apply_transpose(self, y: Array, out: Array | None) -> Array:
+        if self._parts is not None and self._parts.takes(y):
+            return self._parts.apply_transpose(y, out)
         return self.expression.H._apply(y, out)
 
     def _trace(self, x: Array) -> Array:
@@ -71,7 +76,13 @@ class FilteredBackProjection(LinearOperator):
         return self.expression.norm_bounds()
 
     def cost(self) -> Cost:
-        return self.expression.cost()
+        """That of the expression; with a ``memory_limit``, the bytes that a call holds at most."""
+        cost = self.expression.cost()
+        return cost if self._parts is None else cost._replace(bytes=self._parts.forward.bytes)
+
+    def _transpose_cost(self) -> Cost:
+        cost = self.expression.H.cost()
+        return cost if self._parts is None else cost._replace(bytes=self._parts.backward.bytes)
 
     def _children(self) -> tuple[Operator, ...]:
         return (self.expression,)
@@ -93,8 +104,8 @@ def of_scan(
     frequency_scaling: float,
     redundancy: Any,
     filter: LinearOperator | None,
-) -> tuple[LinearOperator, LinearOperator]:
-    """The expression for views about one axis, and the filter in it.
+) -> Steps:
+    """The steps for views about one axis.
 
     The distance weight of fans and cones is that of the back projection. The rows of a moved detector are
     continued by zeros to the width of its longer side: the filtered ones are not zero there.
@@ -107,12 +118,12 @@ def of_scan(
         angles = angles * scan.sod / scan.sdd
     elif isinstance(scan, ParallelScan):
         pitch = scan.pitch
-    prepare = _diagonal(weigh, space)
+    prepare = [_diagonal(weigh, space)]
     if scan.moved or (isinstance(redundancy, str) and redundancy == "wang"):
         columns = scan.missing_columns
         wide = _continued(transform, columns)
         widths = ((0, 0),) * (space.ndim - 1) + (columns,)
-        prepare = Pad(Space(space.shape, space.dtype), widths) @ prepare
+        prepare.append(Pad(Space(space.shape, space.dtype), widths))
     ramp = row_filter(filter, wide, pitch, window, frequency_scaling)
     per_view = _diagonal(angles.reshape(-1, *[1] * (space.ndim - 1)), wide.range)
     try:
@@ -122,7 +133,7 @@ def of_scan(
             "FBP and FDK take a curved detector if its arc is around the source, and if its columns are "
             "parallel to z; solvers such as solvers.CGLS take any geometry"
         ) from error
-    return back @ per_view @ ramp @ prepare, ramp
+    return Steps([*prepare, ramp, per_view], back, ramp)
 
 
 def row_filter(

@@ -51,7 +51,7 @@ class XrayTransform(InParts):
         Bytes. A call that would hold more is done in parts: slabs of the volume, and groups of views. Arrays
         may be `numpy.memmap`, given as ``out=`` too, which are never loaded whole. A projection in groups of
         views has the bits of one at once; other parts are rounded differently (by 3e-6 of the largest
-        value in float32).
+        value in float32). `FBP` and `FDK` keep to it with their filters, too.
     device : str or sequence of str, optional
         ``"cuda"``, ``"cuda:1"``, or several of them: arrays of the host are taken through these devices,
         which share the work, in parts that fit into their memory. Arrays on a device stay where they are.

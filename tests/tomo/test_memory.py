@@ -208,3 +208,81 @@ def test_parts_are_summed_into_the_result():
 
     run_parts(part, x, y, split(5, 3), split(7, 2), np.empty_like)
     np.testing.assert_allclose(y, matrix @ x)
+
+
+FILTERED = {
+    "parallel": lambda **o: tomo.FBP(TRANSFORMS["parallel"](**o), window="hann"),
+    "stack": lambda **o: tomo.FBP(TRANSFORMS["stack"](**o)),
+    "fan": lambda **o: tomo.FBP(TRANSFORMS["fan"](**o)),
+    "cone": lambda **o: tomo.FDK(TRANSFORMS["lines"](**o)),
+    "moved": lambda **o: tomo.FBP(
+        tomo.XrayTransform(
+            SLICE, tomo.FanBeam(60, 200, 2.0, sod=400.0, sdd=600.0, offset=80.0), **o
+        )
+    ),
+    "filter for every view": lambda **o: tomo.FDK(TRANSFORMS["lines"](**o), filter=by_view()),
+}
+
+
+def by_view():
+    space = TRANSFORMS["lines"]().range
+    response = tomo.RampFilter(space, 2.0).response
+    rising = np.linspace(0.5, 1.5, space.shape[0])[:, None, None] * response
+    return tomo.FrequencyFilter(space, np.broadcast_to(rising, (20, 31, len(response))).astype("f"))
+
+
+@pytest.mark.parametrize("name", FILTERED)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_filtering_keeps_the_limit_too(name, transposed):
+    plain = FILTERED[name]()
+    call = plain.H if transposed else plain
+    x = np.random.default_rng(1).standard_normal(call.domain.shape, "float32")
+    expected = call(x)
+    roomy = FILTERED[name](memory_limit=10**9)
+    whole = (roomy.H if transposed else roomy).cost().bytes
+    parts = set()
+    for limit in (whole // 2, whole):
+        limited = FILTERED[name](memory_limit=limit)
+        call = limited.H if transposed else limited
+        told = call.cost().bytes
+        assert told <= limit
+        out = np.full(call.range.shape, np.nan, "float32")
+        call(x, out=out)  # makes what is made once
+        made, _ = held(call, x, out)
+        assert made <= told + 60_000
+        slabs = limited._parts.backward if transposed else limited._parts.forward
+        parts.add((len(slabs.planes), len(slabs.views)))
+        # float32: factors and sums in another order
+        np.testing.assert_allclose(out, expected, rtol=0, atol=3e-6 * abs(expected).max())
+    assert (1, 1) in parts
+    assert len(parts) == 2
+    np.testing.assert_array_equal(call(np.stack([x, 2 * x]))[1], call(2 * x))
+
+
+def test_too_little_for_filtering():
+    with pytest.raises(ArgumentError, match=r"application of FDK, which takes .* least that works"):
+        FILTERED["cone"](memory_limit=1)(CONE.space("float32").zeros())
+
+
+def test_a_filter_of_another_kind_is_applied_at_once():
+    """It may mix views, so that it cannot be cut into groups of them."""
+    A = TRANSFORMS["lines"](memory_limit=400_000)
+    mixes = tomo.RampFilter(A.range, 2.0) + 0.1 * oa.Identity(A.range)
+    y = A.range.random(0)
+    whole = tomo.FDK(TRANSFORMS["lines"](), filter=mixes)(y)
+    np.testing.assert_allclose(tomo.FDK(A, filter=mixes)(y), whole, atol=3e-6 * abs(whole).max())
+
+
+def test_filtering_of_tensors_and_data_on_disk(tmp_path):
+    torch = pytest.importorskip("torch")
+    limited, y = FILTERED["cone"](memory_limit=400_000), CONE.space("float32").random(0)
+    expected = limited(y)
+    np.testing.assert_allclose(limited(torch.from_numpy(y)), expected, atol=3e-6 * expected.max())
+    disk = np.memmap(tmp_path / "y", "float32", "w+", shape=y.shape)
+    disk[:] = y
+    out = np.memmap(tmp_path / "x", "float32", "w+", shape=expected.shape)
+    limited(disk, out=out)
+    np.testing.assert_array_equal(out, expected)
+    trained = torch.from_numpy(y).requires_grad_()
+    limited(trained).sum().backward()
+    assert trained.grad.shape == y.shape
