@@ -355,7 +355,7 @@ def xray_transform() -> Instances:
     masks = {"volume_mask": np.arange(60).reshape(3, 4, 5) % 3 > 0}
     masks["detector_mask"] = np.arange(20).reshape(4, 5) != 7
     yield "masks", tomo.XrayTransform(cone.domain, cone.geometry, **masks)
-    yield "in parts", tomo.XrayTransform(fan.domain, fan.geometry, memory_limit=8000)
+    yield "in parts", tomo.XrayTransform(fan.domain, fan.geometry, memory_limit=19000)
     for model in ("siddon", "footprint"):
         yield f"{model}, parallel", projector("float64", model=model)
         yield f"{model}, fan, single", fan_projector("float32", True, model)

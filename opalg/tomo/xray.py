@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from opalg.arrays import Array
 from opalg.engines import cpu, cuda
 from opalg.errors import ArgumentError, DtypeError
@@ -14,15 +12,16 @@ from opalg.operators.costs import Cost
 from opalg.spaces import Grid
 from opalg.tomo.dispatch import device_numbers, run
 from opalg.tomo.geometry import Geometry
-from opalg.tomo.indexing import keep_axis, one_index_per_axis
+from opalg.tomo.indexing import keep_axis
 from opalg.tomo.masks import as_mask, clear, hidden, masked, take
 from opalg.tomo.parts import InParts, as_limit, nbytes
 from opalg.tomo.plans import count_samples, make_plan
+from opalg.tomo.view_subsets import ViewSubsets
 
 __all__ = ["XrayTransform"]
 
 
-class XrayTransform(InParts):
+class XrayTransform(ViewSubsets, InParts):
     """Line integrals of images along the rays of a geometry, by one of three models.
 
     ``A(x)`` sums the values of ``x`` along each ray, times length: a disc of value 0.02 / mm and
@@ -170,25 +169,11 @@ class XrayTransform(InParts):
 
     # Subsets of views
 
-    def __getitem__(self, views: Any) -> XrayTransform:
-        """The transform of some of the views: ``A[::10]`` gives the rows ``A(x)[::10]``.
-
-        Also detector pixels, ``A[:, 64:192]`` or ``A[..., 64:192]``. The angles of a slice share the memory
-        of the whole. Of interleaved views, ``A[i::k]``, it is the same object every time, so that the sums
-        of its rows and columns (`opalg.operators.row_sums`) are computed once.
-        """
-        keys = one_index_per_axis(views, self.geometry.axes)
-        subset = _interleaved(keys, self.geometry.num_views)
-        known = self.__dict__.setdefault("_subsets", {})
-        if subset in known:
-            part: XrayTransform = known[subset]
-            return part
+    def _of_views(self, keys: tuple[Any, ...]) -> XrayTransform:
         options = self._options()
         if self.detector_mask is not None:
             options["detector_mask"] = self._mask_of(keys)
-        part = XrayTransform(self.domain, self.geometry[keys], **options)
-        # Of two threads that get here, both return the part of the first.
-        return part if subset is None else known.setdefault(subset, part)
+        return XrayTransform(self.domain, self.geometry[keys], **options)
 
     def _options(self) -> dict[str, Any]:
         """The arguments behind the geometry that are not as by default."""
@@ -204,34 +189,6 @@ class XrayTransform(InParts):
         indices = tuple(keep_axis(key, n, name) for key, n, name in axes)
         every_view = self.detector_mask.ndim < len(self.geometry.shape)
         return take(self.detector_mask, indices[1:] if every_view else indices)
-
-    __iter__ = None  # or A would be iterable view by view, by accident
-
-    def subsets(self, count: int) -> tuple[XrayTransform, ...]:
-        """The views in ``count`` interleaved parts: ``A[0::count], A[1::count], ...``.
-
-        The same objects every time: the sums of their rows and columns, which solvers ask for, are computed
-        once.
-
-        Raises
-        ------
-        ArgumentError
-            If there are fewer views than parts.
-
-        Examples
-        --------
-        >>> import opalg as oa
-        >>> from opalg import tomo
-        >>> A = tomo.XrayTransform(oa.Grid((8, 8)), tomo.ParallelBeam(angles=10, detector=12))
-        >>> [part.geometry.num_views for part in A.subsets(3)]
-        [4, 3, 3]
-        """
-        views = self.geometry.num_views
-        if not isinstance(count, (int, np.integer)) or not 1 <= count <= views:
-            raise ArgumentError(
-                f"{views} views can be split into 1 to {views} subsets, got {count!r}"
-            )
-        return tuple(self[i::count] for i in range(count))
 
     # Application
 
@@ -303,13 +260,3 @@ class XrayTransform(InParts):
 
     def _transpose_cost(self) -> Cost:
         return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=True))
-
-
-def _interleaved(keys: tuple[Any, ...], views: int) -> tuple[int, int] | None:
-    """I and k if indices are those of ``[i::k]``, every k-th view and all pixels."""
-    if not all(isinstance(key, slice) for key in keys) or any(
-        pixels != slice(None) for pixels in keys[1:]
-    ):
-        return None
-    start, stop, step = keys[0].indices(views)
-    return (start, step) if stop == views and 0 <= start < step <= views else None
