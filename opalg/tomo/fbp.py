@@ -88,10 +88,11 @@ class FBP(FilteredBackProjection):
     redundancy weights on the right, of fans with the cosine.
 
     A detector that is moved to one side, in a scan over a full turn, sees of an object what it does not reach
-    half a turn later. *Moved* means that the sides differ by more than a tenth of the whole. Its rows are
+    half a turn later. *Moved* means that the sides differ by more than a hundredth of the whole. Its rows are
     weighted, continued by zeros to the width of the longer side, filtered, and projected back with what the
-    filter put there; without that, values would be off by a fifth. In less than a full turn such rays are
-    missing. (`opalg.tomo.preprocessing.half_turn` joins both halves of a full one for other methods.)
+    filter put there; without that, values would be off by a fifth. Up to a tenth weights stay one half as far
+    as they can, for the sake of noise. In less than a full turn such rays are missing.
+    (`opalg.tomo.preprocessing.half_turn` joins both halves of a full one for other methods.)
 
     If the transform has a ``memory_limit``, views are filtered and back projected in groups; a ``filter``
     that is no `FrequencyFilter` is applied to all at once. What the operator itself holds is not counted:

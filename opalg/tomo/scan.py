@@ -16,7 +16,7 @@ __all__ = ["TOLERANCE", "Scan", "across", "angles_about", "check", "once", "vect
 # Of the distance from source to axis, or in radians: by so much a real scanner may be misaligned.
 TOLERANCE = 2e-3
 # A detector whose longer side exceeds the other by more of the whole is one that was moved on purpose.
-_MOVED = 0.1
+_MOVED = 0.01
 
 
 @dataclass(frozen=True, eq=False)

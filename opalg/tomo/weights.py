@@ -27,6 +27,9 @@ from opalg.tomo.scan import Scan
 
 __all__ = ["cosine", "full_turn", "parker", "riess", "wang"]
 
+# Over how many times what one side of a detector exceeds the other the weights of a moved one change.
+_WIDTH = 5.0
+
 
 def cosine(geometry: Geometry) -> FloatArray:
     """The cosine of the angle between a ray and the central ray of its view.
@@ -207,14 +210,12 @@ def wang(geometry: Geometry) -> FloatArray:
     """
     full_turn(geometry)
     scan = scan_of(geometry)
-    below, above = scan.reach
-    overlap = min(below, above)
+    overlap = min(scan.reach)
     if overlap <= 0:
         raise ArgumentError(
             "the detector must see the rotation axis, with columns on both sides of it"
         )
-    side = 1.0 if above >= below else -1.0
-    position = np.clip(side * scan.positions / overlap, -1.0, 1.0)
+    position = np.clip(_from_short_to_long(scan) / overlap, -1.0, 1.0)
     return _placed(geometry, 0.5 + 0.5 * np.sin(np.pi / 2 * position))
 
 
@@ -237,7 +238,7 @@ def automatic(geometry: Geometry) -> tuple[FloatArray, str]:
     scan = scan_of(geometry)
     ones = np.ones(_shape(geometry))
     if scan.moved:
-        return wang(geometry), ""
+        return _moved(geometry, scan), ""
     if min(scan.reach) <= 0 and (scan.is_full_turn or isinstance(scan, ParallelScan)):
         return ones, "the detector sees no rays through the rotation axis"
     if isinstance(scan, ParallelScan):  # whose views share what is measured twice by their angles
@@ -251,6 +252,26 @@ def automatic(geometry: Geometry) -> tuple[FloatArray, str]:
         return parker(geometry), ""
     words = f"the views lack {np.rad2deg(missing):.1f} degrees of half a turn plus the fan angle"
     return (riess(geometry) if scan.range[1] >= math.pi else ones), words
+
+
+def _moved(geometry: Geometry, scan: Scan) -> FloatArray:
+    """Wang's weights; if the detector was moved by little they stay one half, as far as they can.
+
+    Equal weights have the least noise. Towards the end of the shorter side they leave one half smoothly.
+    """
+    below, above = scan.reach
+    overlap, width = min(below, above), _WIDTH * abs(above - below)
+    if width >= overlap:
+        return wang(geometry)
+    place = _from_short_to_long(scan)
+    way = np.clip((np.abs(place) - overlap) / width + 1, 0.0, 1.0)
+    return _placed(geometry, 0.5 + 0.5 * np.sign(place) * np.sin(np.pi / 2 * way) ** 2)
+
+
+def _from_short_to_long(scan: Scan) -> FloatArray:
+    """Positions of columns, rising towards the longer side of the detector."""
+    below, above = scan.reach
+    return scan.positions if above >= below else -scan.positions
 
 
 def _overscan(scan: CircularScan) -> FloatArray:

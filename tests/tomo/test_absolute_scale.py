@@ -99,15 +99,48 @@ SCANS = {
 
 @pytest.mark.parametrize("scan", list(SCANS))
 def test_a_ball_comes_back_with_its_value(scan):
-    geometry, spacing = SCANS[scan], 1.1
-    centre = CENTRE[: geometry.ndim]
+    check_values(SCANS[scan], CENTRE)
+
+
+@pytest.mark.parametrize("moved", [0.8, 1.1, 2.5, -6.5, 20.0])
+@pytest.mark.parametrize("kind", ["parallel", "fan", "curved fan"])
+def test_up_to_the_longer_side_of_a_detector_moved_by_little(kind, moved):
+    """The ball ends two columns before that end of the detector, which no column sees half a turn later."""
+    if kind == "parallel":
+        scan, reach = tomo.ParallelBeam(TURN, **PARALLEL, offset=moved), 70.0 + abs(moved)
+    else:
+        curved = kind == "curved fan"
+        options = {"detector": 200, "pitch": 1.12, "sod": 250.0, "sdd": 400.0}
+        scan = tomo.FanBeam(400, **options, offset=1.6 * moved, curved=curved)
+        tangent = (112.0 + 1.6 * abs(moved)) / 400
+        reach = 250.0 * math.sin(tangent if curved else math.atan(tangent))
+    middle = reach - RADIUS - 1.4
+    check_values(scan, (0.6 * middle, -0.8 * middle))
+
+
+@pytest.mark.parametrize("window", ["cosine", "hann"])
+@pytest.mark.parametrize("scan", ["parallel 2D", "free parallel 2D", "fan curved"])
+def test_with_windows_of_a_part_of_the_band(scan, window):
+    """Such as reach zero at its end, or the edge of the ball would ring."""
+    check_values(SCANS[scan], CENTRE, window=window, frequency_scaling=0.7)
+
+
+@pytest.mark.parametrize("degrees", [206, 216])
+def test_with_the_weights_of_riess(degrees):
+    """Ten degrees fewer than needed, of which the ball lacks none, and as many as are needed."""
+    fan = tomo.FanBeam(np.deg2rad(np.arange(degrees)), **FAN)
+    check_values(fan, CENTRE, redundancy="riess")
+
+
+def check_values(geometry, centre, spacing=1.1, **options):
+    centre = centre[: geometry.ndim]
     n = round(2.4 * RADIUS / spacing)
     shape = (n, n) if geometry.ndim == 2 else (9, n, n)
     grid = oa.Grid(shape, spacing, origin=centre[::-1])
     ball = tomo.phantoms.ball if geometry.ndim == 3 else tomo.phantoms.disc
     y = ball(RADIUS, 0.02, centre).project(geometry)
     A = tomo.XrayTransform(grid, geometry)
-    x = (tomo.FDK if isinstance(geometry, tomo.ConeBeam) else tomo.FBP)(A)(y)
+    x = (tomo.FDK if isinstance(geometry, tomo.ConeBeam) else tomo.FBP)(A, **options)(y)
     away = [
         coordinates.reshape(-1, *[1] * (grid.ndim - 1 - axis)) - middle
         for axis, (coordinates, middle) in enumerate(

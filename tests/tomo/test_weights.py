@@ -160,6 +160,17 @@ def test_the_weights_that_fit_a_scan_are_chosen():
         (tomo.FanBeam(np.linspace(0, 4.0, 40), **FAN), "parker"),
     ):
         np.testing.assert_array_equal(choice(scan)(y), named(scan, name)(y))
+    # Moved by little: one half in the middle, and every line has its weight.
+    moved = tomo.FanBeam(40, **FAN, offset=0.8)
+    w, missing = tomo.weights.automatic(moved)
+    u = moved.detector_coordinates[0]
+    assert not missing
+    np.testing.assert_allclose(w[0] + np.interp(-u, u, w[0], left=0.0, right=0.0), 1.0, atol=2e-2)
+    assert (w[0, 10:-11] == 0.5).all()
+    assert w[0, 0] < 0.02
+    assert w[0, -1] == 1.0
+    equal, _ = tomo.weights.automatic(tomo.FanBeam(40, **FAN, offset=0.4))
+    assert (equal == 0.5).all()
     short = tomo.FanBeam(np.linspace(0, 3.3, 40), **FAN)
     with pytest.warns(AccuracyWarning, match=r"views lack 2\d\.\d degrees"):
         found = choice(short)
