@@ -101,7 +101,7 @@ def from_odl(thing: Any) -> Any:
     >>> D(np.array([1.0, 2.0, 4.0, 7.0])).tolist(), D.domain.spacing, D.exact_adjoint
     ([4.0, 8.0, 12.0, 0.0], (0.25,), True)
     """
-    odl = _odl()
+    odl = import_odl()
     if isinstance(thing, odl.core.set.LinearSpace):
         return _space_from_odl(thing)
     if isinstance(thing, odl.Operator):
@@ -113,7 +113,8 @@ def from_odl(thing: Any) -> Any:
 
 
 @cache
-def _odl() -> Any:
+def import_odl() -> Any:
+    """The package, or an error that says how to get it."""
     options = np.get_printoptions()
     try:
         import odl
@@ -129,7 +130,7 @@ def _odl() -> Any:
 
 
 def _space_to_odl(space: Any) -> Any:
-    odl = _odl()
+    odl = import_odl()
     if isinstance(space, ProductSpace):
         return odl.ProductSpace(*map(_space_to_odl, space))
     weight = space.weighting
@@ -147,7 +148,7 @@ def _space_to_odl(space: Any) -> Any:
 
 
 def _space_from_odl(space: Any, factor: float = 1.0) -> Any:
-    odl = _odl()
+    odl = import_odl()
     if isinstance(space, odl.ProductSpace):
         weights = _weight(space, space.weighting)
         weights = np.broadcast_to(weights, len(space))
@@ -290,7 +291,7 @@ def _copy(x: Array, out: Array) -> Array:
 
 @cache
 def _views() -> tuple[Any, Any]:
-    odl = _odl()
+    odl = import_odl()
 
     class OperatorView(odl.Operator):  # type: ignore[misc, name-defined]
         """An operator of this library as one of ODL."""

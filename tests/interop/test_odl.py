@@ -257,10 +257,12 @@ def test_wrong_adjoints_are_found():
 
 
 def test_missing_package_is_named(monkeypatch):
-    module._odl.cache_clear()
+    module.import_odl.cache_clear()
     monkeypatch.setitem(sys.modules, "odl", None)
     with pytest.raises(oa.errors.MissingExtraError, match=r"opalg\[peers\]"):
         to_odl(GRID)
+    with pytest.raises(oa.errors.MissingExtraError, match=r"opalg\[peers\]"):
+        oa.tomo.converters.to_odl(oa.tomo.ParallelBeam(4, 5))
 
 
 def test_importing_odl_leaves_printing_alone():

@@ -5,11 +5,12 @@ Its arrays are ordered (angle, u, v) and (x, y, z). Spaces and operators: `opalg
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
-from opalg.errors import ArgumentError, MissingExtraError, NotSupportedError
+from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.parameters import regular_form
@@ -137,7 +138,10 @@ def to_odl(geometry: Geometry) -> Any:
     angles = regular.angles
     if len(angles) > 1 and not (np.diff(angles) > 0).all():
         raise NotSupportedError("ODL takes angles that rise from view to view")
-    odl, theirs = _odl()
+    from opalg.interop.odl import import_odl
+
+    odl = import_odl()
+    theirs = importlib.import_module("odl.applications.tomo")
     views = odl.nonuniform_partition(angles)
     curved = not isinstance(regular, ParallelBeam) and regular.curved
     shape, pitch, middle = (
@@ -203,16 +207,3 @@ def _curvature(geometry: Any) -> bool:
     if kind not in ("CircularDetector", "CylindricalDetector"):
         raise NotSupportedError(f"ODL's det_curvature_radius makes a {kind}: none like it here")
     return True
-
-
-def _odl() -> tuple[Any, Any]:
-    options = np.get_printoptions()
-    try:
-        import odl
-        import odl.applications.tomo as theirs
-    except ImportError:
-        raise MissingExtraError("ODL is not installed: pip install opalg[peers]") from None
-    finally:
-        # Importing ODL sets NumPy's printing to that of version 1.13, for everybody.
-        np.set_printoptions(**options)
-    return odl, theirs
