@@ -1,7 +1,6 @@
 // Schedule of back projection of fans, the exact transpose: a thread owns a slab of planes of the slice and gathers into it
 // from all fans in one fixed order.
 #include <algorithm>
-#include <cmath>
 
 #include "fans.h"
 #include "kernels.h"

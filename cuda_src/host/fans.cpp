@@ -72,28 +72,31 @@ bool FanTable::finish(Fan& fan, double* slopes) const {
     const AxisRoles roles = axis_roles(fan.axis);
     const double *a = pixels_.pixel(fan.view, roles.a) + fan.first, *c = pixels_.pixel(fan.view, roles.c) + fan.first;
     double* real = slopes + margin_;
-    fan.shortest = HUGE_VAL;
-    fan.longest = -HUGE_VAL;
+    double least = HUGE_VAL, most = -HUGE_VAL;
     for (std::int64_t r = 0; r < fan.count; ++r) {
         real[r] = (c[r] - fan.source_c) / std::abs(a[r] - fan.source_a);
-        fan.shortest = std::min(fan.shortest, fan.sense * a[r]);
-        fan.longest = std::max(fan.longest, fan.sense * a[r]);
+        least = std::min(least, a[r]);
+        most = std::max(most, a[r]);
     }
+    fan.shortest = fan.sense > 0 ? least : -most;
+    fan.longest = fan.sense > 0 ? most : -least;
     fan.reversed = real[1] < real[0];
     if (fan.reversed) std::reverse(real, real + fan.count);
 
     FanShape& shape = fan.shape;
     shape = {HUGE_VAL, 0, 0, 0, 0};
-    double before = 0, density_before = 0;
+    double before = 0;
+    bool rising = true;
     for (std::int64_t r = 0; r + 1 < fan.count; ++r) {
         const double step = real[r + 1] - real[r], density = 1 / step;
-        if (!(step > 0) || !std::isfinite(density)) return false;
+        rising &= step > 0;
         shape.least = std::min(shape.least, step);
         shape.most = std::max(shape.most, step);
-        if (r > 0) shape.bend = std::max(shape.bend, 2 * std::abs(density - density_before) / (step + before));
-        before = step;
-        density_before = density;
+        // Per slope between the middles of two steps: its inverse is the mean of the densities, or less.
+        if (r > 0) shape.bend = std::max(shape.bend, std::abs(density - before) * (density + before) * 0.5);
+        before = density;
     }
+    if (!rising || !std::isfinite(shape.bend)) return false;
     const double first_step = real[1] - real[0], last = real[fan.count - 1], last_step = last - real[fan.count - 2];
     for (std::int64_t k = 1; k <= margin_; ++k) real[-k] = real[0] - double(k) * first_step;
     for (std::int64_t r = fan.count; r < fan.rays + lanes_ - margin_; ++r)

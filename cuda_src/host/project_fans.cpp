@@ -1,7 +1,6 @@
 // Schedule of projection of fans: a thread owns a few of them and walks with their rays through the slice, band by band of
 // planes.
 #include <algorithm>
-#include <cmath>
 
 #include "fans.h"
 #include "kernels.h"
