@@ -134,6 +134,11 @@ def to_leap(geometry: Geometry) -> dict[str, Any]:
         Any cone with a flat detector of perpendicular rows and columns; a regular flat fan (one row); a
         regular parallel beam in 3D.
 
+    Returns
+    -------
+    dict
+        Arguments by name; angles in degrees, vectors of shape (views, 3).
+
     Raises
     ------
     NotSupportedError

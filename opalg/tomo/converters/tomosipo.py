@@ -22,7 +22,20 @@ _DETECTOR = ("shape", "det_pos", "det_v", "det_u")
 def to_tomosipo(geometry: Geometry) -> dict[str, Any]:
     """Arguments of ``tomosipo.cone_vec``, or of ``parallel_vec``; all vectors (z, y, x).
 
-    A 2D geometry becomes one of a single row at z = 0 of height 1. Projections are ordered (v, view, u).
+    Parameters
+    ----------
+    geometry : Geometry
+        Any with a flat detector. A 2D geometry becomes one of a single row at z = 0 of height 1.
+
+    Returns
+    -------
+    dict
+        ``shape``, and arrays of shape (views, 3): ``src_pos`` or ``ray_dir``, ``det_pos``, ``det_v`` and
+        ``det_u``.
+
+    Notes
+    -----
+    tomosipo orders projections (v, view, u).
 
     Raises
     ------
@@ -57,6 +70,11 @@ def from_tomosipo(geometry: Any) -> ParallelBeam | ConeBeam:
     geometry : tomosipo geometry or dict
         With ``det_shape`` (of a dictionary "shape"), ``det_pos``, ``det_v``, ``det_u`` and ``src_pos`` or
         ``ray_dir``, in the order (z, y, x).
+
+    Returns
+    -------
+    ParallelBeam or ConeBeam
+        In 3D, given by vectors.
 
     Raises
     ------
