@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, is_array
-from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
+from opalg.arrays import Array
+from opalg.errors import ArgumentError, NotSupportedError
 from opalg.functionals import Functional, Term
 from opalg.functionals.functional import positive
 from opalg.functionals.operator_norms import norm_in_spaces
@@ -20,6 +19,7 @@ from opalg.solvers.objective import (
     is_smooth,
     take_apart,
 )
+from opalg.solvers.schedules import Limits, schedule_numbers
 from opalg.solvers.solver import Schedule
 from opalg.solvers.splits import (
     judge,
@@ -69,15 +69,15 @@ class ProximalGradient(ObjectiveSolver):
         super().__post_init__()
         if self.tolerance is not None:
             positive(self.tolerance, f"tolerance of {type(self).__name__}")
-        steps = _numbers(self.step_size)
-        if not all(math.isfinite(step) and step > 0 for step in steps):
-            raise ArgumentError(
-                f"the step size of {type(self).__name__} must be positive and finite, "
-                f"got {self.step_size!r:.80}"
-            )
+        steps = self._known_steps
+        Limits(type(self).__name__, "step size").check(steps)
         if self.backtracking and not (self.step_size is None or len(steps) == 1):
             raise ArgumentError("with backtracking step_size is the first step: a single number")
         self._regularizer_parts()
+
+    @property
+    def _known_steps(self) -> tuple[float, ...]:
+        return () if self.step_size is None else tuple(schedule_numbers(self.step_size))
 
     # The objective
 
@@ -108,31 +108,33 @@ class ProximalGradient(ObjectiveSolver):
     def _first_step(self, problem: ProximalProblem) -> float:
         bound = problem.smooth.lipschitz
         if self.step_size is not None:
-            steps = _numbers(self.step_size)
+            steps = self._known_steps
             if steps and not self.backtracking:
-                self._check(problem, max(steps))
+                self._limits(problem).check(steps)
             return steps[0] if steps else 1.0
         if self.backtracking and not math.isfinite(bound):
             return 1.0 / max(norm_in_spaces(self.operator).lower ** 2, 1e-30)
         return 1 / bound if bound else 1.0
 
-    def _check(self, problem: ProximalProblem, step: float) -> None:
+    def _limits(self, problem: ProximalProblem) -> Limits:
         name, bound, limit = type(self).__name__, problem.smooth.lipschitz, self.longest
-        if not bound or step < limit / bound * (1 + 1e-9):
-            return
-        # What the data term alone surely has: a quadratic with this curvature in some direction.
-        least = problem.smooth.fidelity.strong_convexity * norm_in_spaces(self.operator).lower ** 2
-        if least and step >= 2 / least:
-            raise ArgumentError(
-                f"the step size {step:g} of {name} is too long: it must be below "
-                f"{limit:g} / L = {limit / bound:g}; leave it out for 1 / L, or use backtracking=True"
-            )
-        warnings.warn(
-            f"{name} may diverge: its step size {step:g} must be below {limit:g} / L, where L <= "
-            f"{bound:g}, so "
-            f"below {limit / bound:g}",
-            AccuracyWarning,
-            stacklevel=6,
+        if not bound:
+            return Limits(name, "step size")
+
+        def fatal() -> float:
+            # What the data term alone surely has: a quadratic with this curvature in some direction.
+            convexity = problem.smooth.fidelity.strong_convexity
+            least = convexity * norm_in_spaces(self.operator).lower ** 2
+            return 2 / least if least else math.inf
+
+        return Limits(
+            name,
+            "step size",
+            limit / bound * (1 + 1e-9),
+            fatal,
+            f"it must be below {limit:g} / L = {limit / bound:g}; leave it out for 1 / L, or use "
+            "backtracking=True",
+            f"must be below {limit:g} / L, where L <= {bound:g}, so below {limit / bound:g}",
         )
 
     # The iteration
@@ -168,7 +170,8 @@ class ProximalGradient(ObjectiveSolver):
             new, step = self._search(problem, state, v, g, q)
         else:
             known = self.step_size is None or not (is_schedule(self.step_size))
-            step = state.step_size if known else state.value(self.step_size)
+            limits = lambda: state.keep("limits", y, lambda y: self._limits(problem))  # noqa: E731
+            step = state.step_size if known else state.value(self.step_size, limits)
             new = self._move(problem, state, v, g, step)
         changed: dict[str, Any] = {"step_size": step} if self.backtracking else {}
         if self.tolerance is not None:
@@ -236,16 +239,6 @@ class ProximalGradient(ObjectiveSolver):
 def is_schedule(step: Any) -> bool:
     """Whether a step is to be asked of the state, since it changes or is trained."""
     return not isinstance(step, (int, float, np.number))
-
-
-def _numbers(schedule: Any) -> list[float]:
-    """The numbers in a schedule that are known before it runs."""
-    if schedule is None or (callable(schedule) and not is_array(schedule)):
-        return []
-    if is_array(schedule):
-        return [float(value) for value in np.ravel(as_numpy(schedule))]
-    values = schedule if isinstance(schedule, tuple) else (schedule,)
-    return [float(value) for value in values if isinstance(value, (int, float, np.number))]
 
 
 def _rounding(space: Any) -> float:

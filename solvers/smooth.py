@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 
 from opalg.arrays import Array
-from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
+from opalg.errors import ArgumentError, NotSupportedError
 from opalg.functionals import Term
 from opalg.functionals.functional import positive
 from opalg.functionals.operator_norms import norm_in_spaces
@@ -19,10 +18,10 @@ from opalg.solvers.convergence import numbers, rounding
 from opalg.solvers.line_search import armijo
 from opalg.solvers.objective import Objective, ObjectiveSolver, is_smooth, squared_norm, take_apart
 from opalg.solvers.proximal_gradient import FISTA
+from opalg.solvers.schedules import Limits, schedule_numbers
 from opalg.solvers.solver import Schedule
 from opalg.solvers.splits import per_sample
 from opalg.solvers.state import State
-from opalg.solvers.stationary import schedule_numbers
 from opalg.solvers.vectors import inner, length, parts
 
 __all__ = ["Descent", "GradientDescent", "Nesterov"]
@@ -209,16 +208,12 @@ class GradientDescent(Descent):
                 f"step_size of GradientDescent is a number, a schedule or one of "
                 f"{', '.join(map(repr, _SEARCHES))}, got {self.step_size!r}"
             )
-        steps = self._known_steps
-        if not all(math.isfinite(step) and step > 0 for step in steps):
-            raise ArgumentError(
-                f"the step size of GradientDescent must be positive and finite, got {self.step_size!r:.80}"
-            )
+        Limits("GradientDescent", "step size").check(self._known_steps)
 
     @property
-    def _known_steps(self) -> list[float]:
+    def _known_steps(self) -> tuple[float, ...]:
         given = self.step_size
-        return [] if given is None or isinstance(given, str) else schedule_numbers(given)
+        return () if given is None or isinstance(given, str) else tuple(schedule_numbers(given))
 
     @property
     def differentiable(self) -> bool:  # type: ignore[override]
@@ -245,24 +240,27 @@ class GradientDescent(Descent):
                     "Lipschitz constant; use step_size='armijo' or a step size of your own"
                 )
             return {"step_size": 1 / L if L else 1.0}
-        self._check(problem, max(self._known_steps, default=0.0))
+        if self._known_steps:
+            self._limits(problem).check(self._known_steps)
         return {}
 
-    def _check(self, problem: Objective, step: float) -> None:
+    def _limits(self, problem: Objective) -> Limits:
         L = problem.lipschitz
-        if not math.isfinite(L) or step * L < 2 * (1 + 1e-9):
-            return
-        # What the data term alone surely has: so much curvature in some direction.
-        least = problem.fidelity.strong_convexity * norm_in_spaces(self.operator).lower ** 2
-        if problem.convex and least and step >= 2 / least:
-            raise ArgumentError(
-                f"the step size {step:g} of GradientDescent is too long: it must be below 2 / L = {2 / L:g}; "
-                "leave it out for 1 / L, or use step_size='armijo'"
-            )
-        warnings.warn(
-            f"GradientDescent may diverge: its step size {step:g} must be below 2 / L, where L <= {L:g}",
-            AccuracyWarning,
-            stacklevel=6,
+        if not 0 < L < math.inf:
+            return Limits("GradientDescent", "step size")
+
+        def fatal() -> float:
+            # What the data term alone surely has: so much curvature in some direction.
+            least = problem.fidelity.strong_convexity * norm_in_spaces(self.operator).lower ** 2
+            return 2 / least if problem.convex and least else math.inf
+
+        return Limits(
+            "GradientDescent",
+            "step size",
+            2 / L * (1 + 1e-9),
+            fatal,
+            f"it must be below 2 / L = {2 / L:g}; leave it out for 1 / L, or use step_size='armijo'",
+            f"must be below 2 / L, where L <= {L:g}",
         )
 
     def step(self, state: State, y: Array) -> State:
@@ -271,7 +269,11 @@ class GradientDescent(Descent):
         if isinstance(self.step_size, str):
             return self._searched(state, problem)
         A, X = self.operator, self.operator.domain
-        step = state.step_size if self.step_size is None else state.value(self.step_size)
+        if self.step_size is None:
+            step = state.step_size
+        else:
+            limits = lambda: state.keep("limits", y, lambda y: self._limits(problem))  # noqa: E731
+            step = state.value(self.step_size, limits)
         x = X.lincomb(1, state.x, -1 * step, state.g, out=state.buffer("x", X))
         q = A(x, out=state.buffer("q", A.range))
         return state.advance(**self._arrive(state, problem, x, q))

@@ -16,12 +16,15 @@ from opalg.operators import LinearOperator, Operator, printing
 from opalg.operators.costs import Cost
 from opalg.solvers.callbacks import History, ProgressBar
 from opalg.solvers.fields import Declared, positional
+from opalg.solvers.growth import Growth, size_of
 from opalg.solvers.state import State
 from opalg.solvers.stopping import MaxIterations, Rule
 from opalg.solvers.vectors import is_recorded, length, parts, plain, refuse_nonfinite
 from opalg.spaces import Blocks
 
 __all__ = ["Result", "Schedule", "Solver"]
+
+_EVERY = 8
 
 Schedule: TypeAlias = float | Sequence[float] | Callable[[int], float]
 """A number, one number per step, or a function of the number of the step (from 0)."""
@@ -256,7 +259,8 @@ class Solver(Declared):
         SpaceMismatchError, DtypeError
             If the data or the start are no elements of their spaces.
         NonFiniteError
-            If they hold NaN or infinity, or the iteration diverges; the message says in which step.
+            If they hold NaN or infinity, or the iteration diverges: to such, or in finite numbers that
+            grow ten thousandfold again and again; the message says in which step.
         KeyboardInterrupt
             When the run is interrupted; nothing is given back then. To keep what was reached, iterate with
             `iterate`, or let a callback take ``state.copy()`` now and then.
@@ -367,24 +371,33 @@ class Solver(Declared):
                 f"it returned {following!r:.80}"
             )
         state._unfinished = False
-        self._refuse_divergence(following)
+        self._refuse_divergence(following, y)
         return following
 
-    def _refuse_divergence(self, state: State) -> None:
+    def _refuse_divergence(self, state: State, y: Array) -> None:
         values = {name: getattr(state, name) for name in self.records if name in state}
         # A residual of NaN or infinity tells of the iterate without a look at it.
         wrong = [name for name, value in values.items() if not np.isfinite(value).all()]
+        grown = False
         if wrong:
             what, value = f"the {wrong[0]}", values[wrong[0]]
         else:
-            if values:
-                return
-            what, value = "the norm of x", length(plain(self.range), state.x)
+            known = size_of(values)
+            if known is not None:
+                what, value, size = f"the {known[0]}", values[known[0]], known[1]
+            elif values and state.iteration % _EVERY:
+                return  # a norm of a large image costs a part of a cheap step
+            else:
+                what, value = "the norm of x", length(plain(self.range), state.x)
+                size = value
             if np.isfinite(value).all():
-                return
+                grown = state.keep("growth", y, lambda y: Growth()).seen(size)
+                if not grown:
+                    return
         raise NonFiniteError(
             f"{type(self).__name__} diverged: {what} is {np.max(value):g} after iteration "
-            f"{state.iteration}; is the step too long for the norm of {self.operator}?"
+            f"{state.iteration}{' and grows without end' if grown else ''}; is the step too long "
+            f"for the norm of {self.operator}, or its adjoint wrong?"
         )
 
     # The operator

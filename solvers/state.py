@@ -11,6 +11,7 @@ import numpy as np
 from opalg.arrays import Array, is_array, shares_memory
 from opalg.errors import ArgumentError
 from opalg.operators.workspace import Workspace
+from opalg.solvers.schedules import Limits
 from opalg.solvers.vectors import copy, parts
 from opalg.spaces import Blocks
 
@@ -104,7 +105,7 @@ class State:
             self._scratch[name] = found
         return found
 
-    def value(self, parameter: Any) -> Any:
+    def value(self, parameter: Any, limits: Callable[[], Limits] | None = None) -> Any:
         """A parameter of the solver in this step.
 
         Parameters
@@ -112,11 +113,14 @@ class State:
         parameter : number, sequence, callable or None
             A callable is asked with the number of the step, from 0; a sequence (or an array with axes) holds
             one value per step. Anything else is the value itself.
+        limits : callable, optional
+            Makes what is asked of the values of a callable, which nobody could check before the run.
 
         Raises
         ------
         ArgumentError
-            If a sequence is shorter than the run, or a callable gives no finite number.
+            If a sequence is shorter than the run, or a callable gives no finite number or one outside of
+            the limits.
         """
         if callable(parameter):
             value = parameter(self._iteration)
@@ -124,6 +128,8 @@ class State:
                 raise ArgumentError(
                     f"the schedule {parameter!r} gave {value} for step {self._iteration}"
                 )
+            if limits is not None:
+                limits().check(value, self._iteration + 1)
             return value
         if isinstance(parameter, (tuple, list)) or getattr(parameter, "ndim", 0) > 0:
             if self._iteration >= len(parameter):

@@ -18,15 +18,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, in_inference_mode, is_array
+from opalg.arrays import Array, in_inference_mode
 from opalg.errors import AccuracyWarning, ArgumentError
 from opalg.operators import LinearOperator, Operator, column_weights, row_weights
+from opalg.solvers.schedules import Limits, RelaxationLimits, schedule_numbers
 from opalg.solvers.solver import Schedule, Solver
 from opalg.solvers.state import State
 from opalg.solvers.subsets import Subset, split
 from opalg.solvers.vectors import clip, length, multiply, parts, plain
 
-__all__ = ["SIRT", "Landweber", "Stationary", "Weights", "schedule_numbers"]
+__all__ = ["SIRT", "Landweber", "Stationary", "Weights"]
 
 _SAFETY = 1.1  # on a norm that is only estimated: power sequences come within a few percent
 
@@ -94,7 +95,7 @@ class Stationary(Solver):
         """What else the state carries."""
         return {}
 
-    def _relaxation(self, state: State) -> Any:
+    def _relaxation(self, state: State, y: Array) -> Any:
         """The factor of this step."""
         raise NotImplementedError
 
@@ -119,7 +120,7 @@ class Stationary(Solver):
         if len(self._subsets) > 1:
             return self._pass(state, y)
         A, Y = self.operator, self.operator.range
-        weights, relaxation = self._weights(y), self._relaxation(state)
+        weights, relaxation = self._weights(y), self._relaxation(state, y)
         x = self._update(state, 0, state.x, state.r, y, weights, relaxation)
         # The residual at the new x, so that stop rules judge the iterate that is there.
         r = A(x, out=state.buffer("r", Y))
@@ -128,7 +129,7 @@ class Stationary(Solver):
 
     def _pass(self, state: State, y: Array) -> State:
         data = state.keep("subsets", y, lambda y: [subset.cut(y) for subset in self._subsets])
-        weights, relaxation = self._weights(y), self._relaxation(state)
+        weights, relaxation = self._weights(y), self._relaxation(state, y)
         x, square = state.x, 0.0
         for i in self._order(state.iteration):
             subset, name = self._subsets[i], self._names[i]
@@ -246,13 +247,14 @@ class Landweber(Stationary):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self._schedule is not None:
-            self._check_signs()
+            Limits(type(self).__name__, self._word).check(self._schedule)
 
     def _variables(self) -> dict[str, Any]:
         """The step size, if it is to be found."""
         if self._schedule is None:
             return {"step_size": self._default_step()}
-        self._check_steps()
+        if schedule_numbers(self._schedule):
+            self._limits().check(self._schedule)
         return {}
 
     @property
@@ -264,8 +266,12 @@ class Landweber(Stationary):
         """Whose norm limits the step."""
         return self.operator
 
-    def _relaxation(self, state: State) -> Any:
-        return state.step_size if self._schedule is None else state.value(self._schedule)
+    def _relaxation(self, state: State, y: Array) -> Any:
+        if self._schedule is None:
+            return state.step_size
+        # For this run, so that it warns once, and bounds the operator as it is now if that is trained.
+        limits = lambda: state.keep("limits", y, lambda y: self._limits())  # noqa: E731
+        return state.value(self._schedule, limits)
 
     def _default_step(self) -> float:
         upper = self._weighted_operator.norm_bounds().upper
@@ -273,34 +279,22 @@ class Landweber(Stationary):
             upper = _SAFETY * self._weighted_operator.norm()
         return 1 / upper**2 if upper else 1.0
 
-    def _check_signs(self) -> list[float]:
-        steps = schedule_numbers(self._schedule)
-        if not all(math.isfinite(step) and step > 0 for step in steps):
-            raise ArgumentError(
-                f"the {self._step_name.replace('_', ' ')} of {type(self).__name__} must be positive and "
-                f"finite, got {self._schedule!r:.80}"
-            )
-        return steps
+    @property
+    def _word(self) -> str:
+        return self._step_name.replace("_", " ")
 
-    def _check_steps(self) -> None:
-        name, word = type(self).__name__, self._step_name.replace("_", " ")
-        steps = self._check_signs()
-        if not steps:
-            return
+    def _limits(self) -> Limits:
         lower, upper = self._weighted_operator.norm_bounds()
-        longest = max(steps)
-        if lower > 0 and longest >= 2 / lower**2:
-            raise ArgumentError(
-                f"the {word} {longest:g} of {name} is too long: it must be below 2 / |A|^2 <= "
-                f"{2 / lower**2:g}; leave it out for 1 / |A|^2"
-            )
-        if longest >= 2 / upper**2:
-            warnings.warn(
-                f"{name} may diverge: its {word} {longest:g} must be below 2 / |A|^2, which lies "
-                f"between {2 / upper**2:g} and {2 / lower**2 if lower else math.inf:g}",
-                AccuracyWarning,
-                stacklevel=6,
-            )
+        last = 2 / lower**2 if lower > 0 else math.inf
+        first = 2 / upper**2 if upper > 0 else math.inf
+        return Limits(
+            type(self).__name__,
+            self._word,
+            first,
+            lambda: last,
+            "it must be below 2 / |A|^2 <= {fatal}; leave it out for 1 / |A|^2",
+            f"must be below 2 / |A|^2, which lies between {first:g} and {last:g}",
+        )
 
 
 class SIRT(Stationary):
@@ -363,10 +357,7 @@ class SIRT(Stationary):
     def __post_init__(self) -> None:
         super().__post_init__()
         name = type(self).__name__
-        if not all(0 < value < 2 for value in schedule_numbers(self.relaxation)):
-            raise ArgumentError(
-                f"the relaxation of {name} must lie between 0 and 2, got {self.relaxation!r:.80}"
-            )
+        RelaxationLimits(name).check(self.relaxation)
         if self.operator.domain.is_complex or self.operator.range.is_complex:
             raise ArgumentError(
                 f"{name} is for real spaces; use Landweber or CGLS for complex ones"
@@ -379,30 +370,9 @@ class SIRT(Stationary):
                 stacklevel=4,
             )
 
-    def _relaxation(self, state: State) -> Any:
-        return state.value(self.relaxation)
+    def _relaxation(self, state: State, y: Array) -> Any:
+        return state.value(self.relaxation, lambda: RelaxationLimits(type(self).__name__))
 
     def _make_weights(self, like: Array) -> Weights:
         A = self.operator
         return Weights((row_weights(A, like),), column_weights(A, like))
-
-
-def schedule_numbers(schedule: Any) -> list[float]:
-    """The numbers in a schedule that are known before it runs.
-
-    Raises
-    ------
-    ArgumentError
-        If it is no schedule.
-    """
-    if is_array(schedule):
-        return [float(value) for value in np.ravel(as_numpy(schedule))]
-    if callable(schedule):
-        return []
-    values = schedule if isinstance(schedule, tuple) else (schedule,)
-    if not all(isinstance(value, (int, float, np.number)) or is_array(value) for value in values):
-        raise ArgumentError(
-            "a number, one number per step, or a function of the number of the step is needed, "
-            f"got {schedule!r:.80}"
-        )
-    return [number for value in values for number in np.ravel(as_numpy(value)).astype(float)]

@@ -38,12 +38,18 @@ class SGD(StochasticGradient):
     NotSupportedError
         If the operator cannot be split, or a term has neither a Lipschitz gradient nor a proximal map.
     ArgumentError
-        If a parameter is out of range.
+        If a parameter is out of range; when run, if a step is so long that the mean of the iterates diverges.
+
+    Warns
+    -----
+    AccuracyWarning
+        When run, if a step is longer than the longest that is known to converge, ``1 / (n max L_i)``.
 
     Notes
     -----
-    The error falls fast at first, and then like the steps; with constant steps it stays at a level in
-    proportion to the step. `SVRG` and `SAGA` converge with constant steps.
+    The error falls fast at first, and then like the steps; with constant steps below ``1 / (n max L_i)`` it
+    stays at a level in proportion to the step (Needell et al.). `SVRG` and `SAGA` converge with constant
+    steps.
 
     Memory beyond the data: 3 volumes, one copy of the data and 2 subsets of a sinogram. Cost per
     iteration: one application and one transpose of a subset.
@@ -51,8 +57,9 @@ class SGD(StochasticGradient):
     References
     ----------
     H. Robbins and S. Monro, "A stochastic approximation method", Ann. Math. Statist. 22, 1951. L. Bottou,
-    F. Curtis
-    and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Rev. 60, 2018.
+    F. Curtis and J. Nocedal, "Optimization methods for large-scale machine learning", SIAM Rev. 60, 2018.
+    D. Needell, N. Srebro and R. Ward, "Stochastic gradient descent, weighted sampling, and the randomized
+    Kaczmarz algorithm", Math. Program. 155, 2016.
 
     Examples
     --------
@@ -65,7 +72,7 @@ class SGD(StochasticGradient):
 
     def _step_now(self, problem: SumOfTerms, state: State) -> Any:
         if self.step_size is not None:
-            return state.value(self.step_size)
+            return super()._step_now(problem, state)
         return problem.step / (1 + state.iteration / (10 * len(problem.terms)))
 
     def step(self, state: State, y: Array) -> State:
@@ -93,7 +100,12 @@ class SAGA(StochasticGradient):
     NotSupportedError
         If the operator cannot be split, or a term has neither a Lipschitz gradient nor a proximal map.
     ArgumentError
-        If a parameter is out of range.
+        If a parameter is out of range; when run, if a step is so long that the mean of the iterates diverges.
+
+    Warns
+    -----
+    AccuracyWarning
+        When run, if a step is longer than the longest that is known to converge, ``1 / (3 n max L_i)``.
 
     Notes
     -----
@@ -164,12 +176,18 @@ class SVRG(SAGA):
     NotSupportedError
         If the operator cannot be split, or a term has neither a Lipschitz gradient nor a proximal map.
     ArgumentError
-        If a parameter is out of range.
+        If a parameter is out of range; when run, if a step is so long that the mean of the iterates diverges.
+
+    Warns
+    -----
+    AccuracyWarning
+        When run, if a step is longer than the longest that is known to converge, ``1 / (3 n max L_i)``.
 
     Notes
     -----
     `SAGA` with a memory that is refreshed for all subsets at once. Converges with the constant step,
-    linearly for strongly convex objectives.
+    linearly for strongly convex objectives. (The theorem of Johnson and Zhang asks for steps below
+    ``1 / (4 n max L_i)``, long periods and means over them; the default is the step of `SAGA`'s theorem.)
 
     Memory beyond the data: 4 volumes, 1 sinogram, one copy of the data and 2 subsets of a sinogram. Cost
     per iteration: one application and one transpose of a subset, and in each period of all of them once

@@ -11,7 +11,7 @@ import numpy as np
 from opalg.arrays import Array, is_array
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.functionals import Functional, Term
-from opalg.functionals.functional import positive
+from opalg.functionals.operator_norms import norm_in_spaces
 from opalg.solvers.certificates import Certificate, gradient_pieces
 from opalg.solvers.objective import (
     Objective,
@@ -19,6 +19,7 @@ from opalg.solvers.objective import (
     squared_norm,
     take_apart,
 )
+from opalg.solvers.schedules import Limits, schedule_numbers
 from opalg.solvers.solver import Schedule
 from opalg.solvers.splits import (
     proximal,
@@ -112,7 +113,7 @@ class SumOfTerms:
 
     def __init__(self, terms: list[Functional], rest: Objective, prox: Functional | None) -> None:
         self.terms, self.rest, self.prox = terms, rest, prox
-        self.step = 1.0
+        self.step, self.limits = 1.0, Limits("", "step size")
 
 
 class StochasticGradient(Stochastic):
@@ -125,8 +126,11 @@ class StochasticGradient(Stochastic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.step_size, (int, float)):
-            positive(self.step_size, f"step_size of {type(self).__name__}")
+        Limits(type(self).__name__, "step size").check(self._known_steps)
+
+    @property
+    def _known_steps(self) -> tuple[float, ...]:
+        return () if self.step_size is None else tuple(schedule_numbers(self.step_size))
 
     def _prepare(self, y: Array) -> SumOfTerms:
         name = type(self).__name__
@@ -151,18 +155,32 @@ class StochasticGradient(Stochastic):
         )
         total = len(terms) * max(slopes) + smooth
         problem.step = self.longest / total if total else 1.0
-        if (
-            isinstance(self.step_size, (int, float))
-            and total
-            and self.step_size >= 2 / total * len(terms)
-        ):
-            raise ArgumentError(
-                f"the step size {self.step_size:g} of {name} is too long: at most {problem.step:g} is safe"
-            )
+        problem.limits = self._limits(problem, y) if total else Limits(name, "step size")
+        problem.limits.check(self._known_steps)
         return problem
 
+    def _limits(self, problem: SumOfTerms, y: Array) -> Limits:
+        def fatal() -> float:
+            # Estimates are right in the mean, so the mean of the iterates follows the steps of the whole
+            # gradient; of a quadratic with so much curvature in some direction it goes away.
+            least = self.data_term(y).strong_convexity * norm_in_spaces(self.operator).lower ** 2
+            known = problem.prox is None and problem.rest.convex and least > 0
+            return 2 / least if known else math.inf
+
+        safe = f"at most {problem.step:g} is safe"
+        return Limits(
+            type(self).__name__,
+            "step size",
+            problem.step * (1 + 1e-9),
+            fatal,
+            f"from {{fatal}} on the mean of the iterates diverges, and {safe}",
+            f"is longer than those that are known to converge: {safe}",
+        )
+
     def _step_now(self, problem: SumOfTerms, state: State) -> Any:
-        return problem.step if self.step_size is None else state.value(self.step_size)
+        if self.step_size is None:
+            return problem.step
+        return state.value(self.step_size, lambda: problem.limits)
 
     def _move(self, problem: SumOfTerms, state: State, g: Array) -> Array:
         """The proximal gradient step along ``g``, scratch memory, with the smooth regulariser added."""

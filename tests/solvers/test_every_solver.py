@@ -8,10 +8,9 @@ import warnings
 import every_solver
 import numpy as np
 import pytest
-from every_solver import CASES, build, data, matrix_operator
+from every_solver import CASES, NEEDED, build, data, matrix_operator
 
 import opalg as oa
-from opalg import functionals as fn
 from opalg import solvers
 from opalg.errors import AccuracyWarning, ArgumentError, NonFiniteError
 
@@ -173,32 +172,6 @@ def test_zero_data_are_no_trouble(name):
     x = solver(np.zeros(solver.domain.shape))
     assert np.isfinite(x).all()
     assert abs(x).max() < 1e-12 or name in {"MAPEM"}
-
-
-# Consistent equations of full rank have one solution, which every method finds without a regulariser.
-
-
-def unchanged(x):
-    """The denoiser that does nothing."""
-    return 1.0 * x
-
-
-NEEDED = {
-    "MAPEM": lambda A: {"regularizer": 1e-9 * fn.SquaredL2(A.domain)},
-    "ProjectedGradient": lambda A: {"regularizer": fn.NonNegative(A.domain)},
-    "HybridLSQR": lambda A: {"parameter": 1e-6},
-    "PnPADMM": lambda A: {"denoiser": unchanged},
-    "PnPProximalGradient": lambda A: {"denoiser": unchanged},
-    "RED": lambda A: {"denoiser": unchanged, "strength": 0.1},
-    **{
-        name: lambda A: {"subsets": 3}
-        for name in ("OSSIRT", "OSSART", "OSEM", "SAGA", "SVRG", "SPDHG")
-    },
-    # A constant step is enough where all subsets agree.
-    "SGD": lambda A: {"subsets": 3, "step_size": lambda k: 0.01},
-    # Without the descent of the variation, which is no part of the equations.
-    "ASDPOCS": lambda A: {"subsets": 3, "descents": 0},
-}
 
 
 @every
