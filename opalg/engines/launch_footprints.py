@@ -53,7 +53,7 @@ class Footprints(NamedTuple):
         kept = _kept.get(case)
         if kept is None:
             middle = (case.nu - 1) / 2 * case.arc_step
-            scan = np.array((case.parallel, case.curved, case.arc_step, middle), SCAN)[()]
+            scan = np.array([(case.parallel, case.curved, case.arc_step, middle)], SCAN)[0]
             views = _views(case)
             kept = _kept[case] = cls(scan, Table(views), _upright(case, views))
         return kept
