@@ -65,9 +65,9 @@ class ASDPOCS(OSSART):
     Notes
     -----
     No convergence theorem is known, and the result depends on the parameters; it was made for few views, and
-    is compared with by many papers. `PDHG` and `ADMM` minimise a stated objective. All numbers that decide
-    are
-    those of each sample of a batch. PyTorch does not differentiate through it.
+    is compared with by many papers. `PDHG` and `ADMM` minimise a stated objective. The sweeps reach the data
+    where those of `OSSART` do: subsets must see the voxels nearly alike, as views do (see there). All
+    numbers that decide are those of each sample of a batch. PyTorch does not differentiate through it.
 
     Memory beyond the data: 5 volumes, 2 elements of the gradient's range and 3 sinograms (the data in
     subsets and the weights of rows among them), and the residual of a subset. Cost per iteration: two

@@ -48,9 +48,15 @@ class OSSART(SIRT):
 
     Notes
     -----
-    Converges for consistent equations and a relaxation in (0, 2). For others it ends in a cycle over the
-    subsets, the smaller the relaxation the nearer to a weighted solution of least squares. At first
-    it is about as many times faster than `SIRT` as there are subsets.
+    The weights of columns are those of the classical SART, made anew for each subset: each update is one of
+    `SIRT`, of norm 1 in an inner product of its own. One subset is SIRT, which converges (Jiang and Wang).
+    For more no theorem covers all non-negative matrices. With subsets that see the voxels alike, as whole
+    views do, the inner products nearly agree; in practice it then goes to the solution of consistent
+    equations for a relaxation in (0, 2), and for others to a cycle over the subsets, as `OSSIRT` does. With
+    subsets whose column sums differ it may stall or, with relaxations above 1 in particular, diverge: a
+    single row without zeros moves x along ``(1, ..., 1)`` only. There use `OSSIRT`, which shares one weight
+    of columns and converges, or `Kaczmarz`. At first it is about as many times faster than `SIRT` as there
+    are subsets.
 
     Memory beyond the data: 2 volumes and 2 sinograms (the data in subsets, and the weights of rows), the
     residual of a subset and, in the first pass, as many ones. The operator keeps the weights for all
@@ -63,8 +69,10 @@ class OSSART(SIRT):
     References
     ----------
     A. H. Andersen and A. C. Kak, "Simultaneous algebraic reconstruction technique (SART)", Ultrasonic
-    Imaging 6, 1984. F. Xu et al., "On the efficiency of iterative ordered subset reconstruction
-    algorithms for acceleration on GPUs", Comput. Methods Programs Biomed. 98, 2010.
+    Imaging 6, 1984. M. Jiang and G. Wang, "Convergence of the simultaneous algebraic reconstruction
+    technique (SART)", IEEE Trans. Image Process. 12, 2003. F. Xu et al., "On the efficiency of iterative
+    ordered subset reconstruction algorithms for acceleration on GPUs", Comput. Methods Programs Biomed. 98,
+    2010.
 
     Examples
     --------
@@ -126,7 +134,8 @@ class SART(OSSART):
 
     Notes
     -----
-    Everything said of `OSSART` holds. Views come in an order in which consecutive ones are far apart
+    Everything said of `OSSART` holds; for a dense matrix, whose rows are the subsets, take `OSSIRT` or
+    `Kaczmarz`. Views come in an order in which consecutive ones are far apart
     (`opalg.solvers.subsets.golden_order`).
 
     Memory beyond the data: 3 volumes and 2 sinograms, and two views (with up to 16 views as `OSSART`). Cost
@@ -177,8 +186,10 @@ class OSSIRT(OSSART):
     Notes
     -----
     ``C`` divides by the largest of the column sums of the subsets, voxel by voxel. So every update is one
-    of SIRT with norm at most 1 in one and the same inner product, and converges as `OSSART` does; where
-    subsets see the voxels evenly the two differ little.
+    of SIRT with norm at most 1 in one and the same inner product: converges for consistent equations and a
+    relaxation in (0, 2), whatever the subsets (Censor and Elfving). For others it ends in a cycle over the
+    subsets, the smaller the relaxation the nearer to a weighted solution of least squares. Where subsets
+    see the voxels evenly `OSSART` differs little.
 
     Memory beyond the data: 3 volumes and 2 sinograms (the data in subsets, the weights of rows, and one
     volume of weights; the operator keeps the weights), and the residual of a subset. Cost per iteration:

@@ -57,7 +57,7 @@ class Kaczmarz(Stationary):
     -----
     Converges for consistent equations to the solution nearest to the start. In random order the expected
     squared error falls at least by ``1 - 1 / (|A|_F^2 |A^-1|^2)`` per row. For inconsistent equations see
-    `OSSART`.
+    `OSSIRT`.
 
     Memory beyond the data: 2 volumes and 1 sinogram (and the norms of the rows). Cost per iteration: one
     application and one transpose, row by row; each row changes a whole volume, also where the matrix is

@@ -1,12 +1,13 @@
 """SART, ordered subsets, Kaczmarz and Cimmino against loops written from their definitions."""
 
+import every_solver
 import numpy as np
 import pytest
 import scipy.sparse
 
 import opalg as oa
 from opalg import solvers, tomo
-from opalg.errors import ArgumentError, NotSupportedError
+from opalg.errors import ArgumentError, NonFiniteError, NotSupportedError
 from opalg.solvers.subsets import golden_order, split
 
 A = tomo.XrayTransform(oa.Grid((9, 8), dtype="float64"), tomo.ParallelBeam(angles=12, detector=13))
@@ -260,3 +261,25 @@ def test_projected_landweber_ends_where_the_optimality_conditions_hold(problem):
         solvers.Landweber(problem.A, minimum=1, maximum=0)
     with pytest.raises(ArgumentError, match="for real spaces"):
         solvers.Landweber(oa.Identity(oa.Space(2, "complex64")), minimum=0)
+
+
+def test_sart_by_single_rows_needs_more_than_a_relaxation_below_2():
+    """Column sums of single dense rows are the rows: all updates are along (1, ..., 1).
+
+    So the residual does not vanish, and may grow, where shared weights or projections solve the equations.
+    """
+    dense = oa.MatrixOperator(abs(np.random.default_rng(0).standard_normal((8, 4))))
+    truth = np.array([1.0, 2.0, 0.5, 1.0])
+    y = dense(truth)
+    shared = [solvers.OSSIRT(dense, subsets=8, relaxation=factor) for factor in (1.0, 1.9)]
+    for solver in (*shared, solvers.Kaczmarz(dense)):
+        np.testing.assert_allclose(solver.solve(y, iterations=100).x, truth, rtol=1e-13)
+    x = solvers.SART(dense).solve(y, iterations=200).x
+    assert np.ptp(x) < 1e-12  # it began at zero
+    assert np.linalg.norm(dense(x) - y) > 0.1 * np.linalg.norm(y)
+    some = every_solver.matrix_operator()  # with zeros, so that x can go elsewhere, and away
+    y = some(np.ones(7))
+    with pytest.raises(NonFiniteError, match=r"SART diverged: the running_residual .* grows"):
+        solvers.SART(some, relaxation=1.98).solve(y, iterations=200)
+    found = solvers.OSSIRT(some, subsets=12, relaxation=1.9).solve(y, iterations=200)
+    np.testing.assert_allclose(found.x, np.ones(7), rtol=1e-13)
