@@ -243,10 +243,14 @@ class Geometry(MovableDetector, Pictures, Value):
         In a regular geometry half the distance to the next view on either side: modulo half a turn for
         parallel rays, a full turn for others. Views of one direction share its weight. Where a range is
         missing (a gap more than four times wider than any other) the views beside it count as if it were
-        of the usual width. In a geometry given by vectors all views count alike.
+        of the usual width. Given by vectors, views of 2D count by the directions of parallel rays, or those
+        in which the detectors of fans face; in 3D, where there need be no axis, all views count alike.
         """
         if self.regular:
             return angle_weights(self.angles, self._period)
+        if self.ndim == 2:
+            ahead = self.frames.origins if self.frames.parallel else self.frames.normals
+            return angle_weights(np.arctan2(-ahead[:, 0], ahead[:, 1]), self._period)
         return frozen(np.full(self.num_views, self._period / self.num_views))
 
     def rays(self, views: slice = slice(None)) -> tuple[FloatArray, FloatArray]:

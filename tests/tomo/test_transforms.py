@@ -156,6 +156,17 @@ def test_curved_detectors_keep_their_shape():
         tomo.scale((1.0, 1.0, 2.0)) * curved
 
 
+@pytest.mark.parametrize("kind", ["parallel", "fan", "curved fan"])
+def test_views_stand_for_the_same_angles_in_every_frame_of_the_plane(kind):
+    angles = [0.1, 0.2, 0.5, 1.4, 1.5, 3.0]
+    scan = tomo.ParallelBeam(angles, 9)
+    if kind != "parallel":
+        scan = tomo.FanBeam(angles, 9, 1.0, 20.0, 30.0, kind == "curved fan", offset=2.0)
+    assert np.ptp(scan.view_weights) > 0.1
+    for T in (tomo.translate(500.0, 3.0), tomo.rotate("z", 2.0), tomo.reflect("x")):
+        np.testing.assert_allclose((T * scan).view_weights, scan.view_weights, atol=1e-9)
+
+
 def test_transforms_are_values():
     T = tomo.rotate("x", [0.1, 0.2])
     assert pickle.loads(pickle.dumps(T)) == T
