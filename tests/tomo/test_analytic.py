@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import opalg as oa
 from opalg import tomo
 from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
+from opalg.tomo.parallel_scan import scan_of
 
 FAN = {"detector": 300, "pitch": 0.8, "sod": 200.0, "sdd": 350.0}
 CONE = {"detector": (60, 150), "pitch": 1.6, "sod": 200.0, "sdd": 350.0}
@@ -131,16 +132,17 @@ def test_parallel_vectors_of_an_axis(rows):
     np.testing.assert_allclose(turned, np.rot90(x, -1, axes=(-2, -1)), atol=1e-6)
 
 
-def test_a_moved_detector_is_continued():
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_moved_detector_is_continued(side):
     """What FBP does is what one may do by hand: weigh, add zeros, and reconstruct from the wide detector."""
-    fan = tomo.FanBeam(60, 40, 2.0, 100.0, 150.0, offset=-21.0)
+    fan = tomo.FanBeam(60, 40, 2.0, 100.0, 150.0, offset=21.0 * side)
     A = tomo.XrayTransform(oa.Grid((16, 16), 2.0), fan)
     fbp = tomo.FBP(A, "hann")
     assert fbp.filter.domain.shape == (60, 61)
     y = A.range.random(0)
     wide = tomo.FanBeam(60, 61, 2.0, 100.0, 150.0)
     full = tomo.FBP(tomo.XrayTransform(A.domain, wide), "hann", redundancy=np.ones(1))
-    padded = np.pad(tomo.weights.wang(fan).astype("float32") * y, ((0, 0), (0, 21)))
+    padded = np.pad(tomo.weights.wang(fan).astype("float32") * y, ((0, 0), (0, 21)[::-side]))
     np.testing.assert_allclose(fbp(y), full(padded), rtol=1e-5, atol=1e-5)
     same = tomo.FBP(A, filter=tomo.RampFilter(fbp.filter.domain, 2.0, "hann"))
     np.testing.assert_array_equal(same(y), fbp(y))
@@ -150,6 +152,23 @@ def test_a_moved_detector_is_continued():
     options = {"model": "siddon", "memory_limit": 60_000}
     limited = tomo.FBP(tomo.XrayTransform(A.domain, fan, **options), "hann")
     np.testing.assert_allclose(limited(y), fbp(y), rtol=1e-4, atol=1e-5)
+
+
+def test_the_axis_is_found_from_vectors():
+    """From half a turn too, over which an offset looks much like a shift."""
+    T = tomo.translate(4.0, -7.0, 2.0) * tomo.rotate("x", 0.3)
+    angles = np.linspace(0, math.pi, 20, endpoint=False)
+    for scan in (
+        tomo.ParallelBeam(angles, (4, 30), offset=11.0),
+        tomo.ConeBeam(angles, (4, 30), 1.0, 50.0, 80.0, offset=11.0),
+        tomo.ConeBeam(angles, (4, 30), 1.0, 50.0, 80.0, curved=True, offset=11.0),
+    ):
+        found, regular = scan_of(T * scan), scan_of(scan)
+        away = found.centre - T.points((0.0, 0.0, 0.0))
+        np.testing.assert_allclose(np.cross(away, found.axis), 0, atol=1e-9)
+        np.testing.assert_allclose(found.axis, (0, -math.sin(0.3), math.cos(0.3)), atol=1e-12)
+        np.testing.assert_allclose(found.u, regular.u, atol=1e-9)
+        np.testing.assert_allclose(found.view_weights, regular.view_weights, atol=1e-9)
 
 
 def test_parallel_views_that_are_missing_are_told():
