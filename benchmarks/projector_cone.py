@@ -42,10 +42,11 @@ COSTS = {
     "circular backproject": 19,
     # the same as the projection along lines: a voxel line looks at columns
     "circular voxels": 11,
-    # two positions (2), floor (8), clamp (4), index (2), four gathers of pairs (4 x 8), interpolation (6)
-    "tilted project": 54,
-    # the same without gathers, four shares (8) and their interleaving (8), 16 additions of cells
-    "tilted backproject": 50,
+    # two positions (2), clamp (4), floor and rest (4), index (2), cells put together (12) and transposed (8),
+    # interpolation (6), sum (1)
+    "tilted project": 39,
+    # the same up to the index, places (1), four shares (6) and their interleaving (8), 16 additions to cells
+    "tilted backproject": 43,
     # the middle in double (8), inverse of the depth (5), two places (4), floor (4), weights (2), index (2),
     # cells put together (12) and transposed (8), interpolation (3), sum (1)
     "tilted voxels": 49,

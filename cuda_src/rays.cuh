@@ -89,12 +89,18 @@ OPALG_INLINE WayParts<V> way_parts(V beyond_b, V slope_b, V beyond_c, V slope_c,
             overlap<V>(larger<V>(first_b, first_c), smaller<V>(last_b, last_c)), overlap<V>(from, to)};
 }
 
-// Physical length of a ray between two planes of its dominant axis; zero if it has no direction.
-OPALG_INLINE double plane_distance(const double direction[3], const double spacing[3]) {
-    const double lx = magnitude(direction[0]), ly = magnitude(direction[1]), lz = magnitude(direction[2]);
-    const double px = lx * spacing[0], py = ly * spacing[1], pz = lz * spacing[2];
-    const double xy = lx > ly ? lx : ly, most = xy > lz ? xy : lz;
-    return most > 0 ? __builtin_sqrt(px * px + py * py + pz * pz) / most : 0.0;
+// Physical length of a ray between two planes of its dominant axis; zero if it has no direction. D is double, or a pack of
+// them.
+template <class D> OPALG_INLINE D plane_distance(const D direction[3], const double spacing[3]) {
+    const D zero = broadcast<D>(0), one = broadcast<D>(1);
+    D most = zero, square = zero;
+    for (int k = 0; k < 3; ++k) {
+        const D way = direction[k] * spacing[k];
+        most = larger<D>(most, larger<D>(direction[k], -direction[k]));
+        square = square + way * way;
+    }
+    const auto some = most > zero;
+    return some ? square_root<D>(square) / (some ? most : one) : zero;
 }
 
 // Where the ray through a point meets a flat detector: pixel coordinates u, v, and the magnification, how many times the
@@ -169,6 +175,20 @@ template <class V> OPALG_INLINE void split_floor(V x, IndexOf<V>& whole, V& frac
         whole -= V(whole) > x;
         fraction = x - V(whole);
     } else {
+#if defined(__AVX512DQ__) && !defined(__CUDACC__)
+        // Rounding is part of the instruction.
+        constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+        if constexpr (Lanes<V>::count == 16) {
+            whole = (IndexOf<V>)_mm512_maskz_cvt_roundps_epi32(__mmask16(-1), (__m512)x, down);
+            fraction = (V)_mm512_maskz_reduce_ps(__mmask16(-1), (__m512)x, down);
+            return;
+        }
+        if constexpr (sizeof(V) == 64 && sizeof(RealOf<V>) == 8) {
+            whole = (IndexOf<V>)_mm512_maskz_cvt_roundpd_epi64(__mmask8(-1), (__m512d)x, down);
+            fraction = (V)_mm512_maskz_reduce_pd(__mmask8(-1), (__m512d)x, down);
+            return;
+        }
+#endif
         whole = __builtin_convertvector(x, IndexOf<V>);
         whole += __builtin_convertvector(whole, V) > x;  // -1 in the lanes that were rounded up
         fraction = x - __builtin_convertvector(whole, V);

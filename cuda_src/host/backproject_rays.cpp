@@ -48,17 +48,20 @@ template <class T>
 void backproject_rays(const RayProblem& problem, const PixelTable& pixels, const std::vector<std::int64_t>& views,
                       const Kernels<T>& kernels, const T* projections, T* volume, Team& team) {
     if (views.empty() || problem.projection_size() == 0) return;
-    constexpr std::int64_t cache = 1 << 20;  // bytes of a slab, to stay in the second-level cache
+    constexpr std::int64_t cache = 5 << 18;  // bytes of a slab, to stay in the second-level cache
+    constexpr std::int64_t least = 2;        // planes: of a single one the rays cost more than the samples
     const std::int64_t padded = round_up(problem.detectors, kernels.lanes), rows = problem.rows;
     Buffer<T> values(std::size_t(std::int64_t(views.size()) * rows * padded));
     team.run(std::int64_t(views.size()) * rows, [&](std::int64_t item, int) {
         const std::int64_t view = views[std::size_t(item / rows)], row = item % rows;
         kernels.scale_row({pixels.row(view, row), {problem.spacing[0], problem.spacing[1], problem.spacing[2]},
-                           projections + problem.row_offset(view, row), 1, values.data() + item * padded,
+                           projections + problem.row_offset(view, row), values.data() + item * padded,
                            problem.detectors, padded - problem.detectors});
     });
 
     std::vector<Buffer<T>> scratch(std::size_t(team.size()));
+    std::vector<BundleScratch<T>> bundles;
+    for (int thread = 0; thread < team.size(); ++thread) bundles.emplace_back(padded, kernels.lanes);
     for (const int axis : {1, 0, 2}) {
         std::vector<std::int64_t> along;
         for (std::size_t k = 0; k < views.size(); ++k)
@@ -67,7 +70,8 @@ void backproject_rays(const RayProblem& problem, const PixelTable& pixels, const
         const AxisRoles roles = axis_roles(axis);
         const Cells<T> cells(problem, roles);
         const std::int64_t count = problem.size[roles.a], plane_bytes = cells.plane_elements() * std::int64_t(sizeof(T));
-        const std::int64_t slab = std::max<std::int64_t>(1, std::min<std::int64_t>(kRayPlanes, cache / plane_bytes));
+        const std::int64_t fitting = std::max(least, cache / plane_bytes);
+        const std::int64_t slab = std::min(std::min<std::int64_t>(kRayPlanes, count), fitting);
         reserve_each(scratch, std::size_t(slab * cells.plane_elements()));
 
         team.run(divide_up(count, slab), [&](std::int64_t item, int thread) {
@@ -81,11 +85,12 @@ void backproject_rays(const RayProblem& problem, const PixelTable& pixels, const
                 const PixelRange range = pixels_that_see(problem, view, axis, first, first + depth - 1);
                 const std::int64_t from = range.first_column / kernels.lanes * kernels.lanes;
                 const std::int64_t to = round_up(range.last_column, kernels.lanes);
-                for (std::int64_t row = range.first_row; row < range.last_row; ++row)
-                    kernels.scatter_rays({pixels.row(view, row), axis, problem.flat, problem.model, memory.data() + cells.origin(),
-                                          std::ptrdiff_t(cells.plane_stride), std::ptrdiff_t(cells.line_stride),
-                                          problem.size[roles.b], problem.size[roles.c], depth, double(first),
-                                          values.data() + (k * rows + row) * padded, from, to});
+                kernels.scatter_rays({{pixels.view(view), axis, problem.flat, problem.model,
+                                       std::ptrdiff_t(cells.plane_stride), std::ptrdiff_t(cells.line_stride),
+                                       problem.size[roles.b], problem.size[roles.c], depth, double(first),
+                                       range.first_row, range.last_row, from, to, bundles[std::size_t(thread)].memory()},
+                                      memory.data() + cells.origin(),
+                                      values.data() + (k * rows + range.first_row) * padded, std::ptrdiff_t(padded)});
             }
             for (int p = 0; p < depth; ++p)
                 cells.add_to(problem, memory.data() + p * cells.plane_elements(), first + p, volume);

@@ -1,4 +1,4 @@
-// Looking up cells: four numbers that lie side by side, of which every lane has its own. One load brings what a gather
+// Cells: a few numbers that lie side by side, of which every lane has its own. One load brings what a gather
 // would collect number by number; what remains is to sort the numbers of all lanes.
 #pragma once
 
@@ -31,8 +31,8 @@ template <class Q> OPALG_INLINE void transpose(const Q cell[4], Q& a, Q& b, Q& c
 }
 
 // Cells at base[2 index[l]] of lanes l: a[l] .. d[l] are their four numbers.
-template <class V>
-OPALG_INLINE void load_cells(const RealOf<V>* base, const std::int32_t* index, V& a, V& b, V& c, V& d) {
+template <class V, class Index>
+OPALG_INLINE void load_cells(const RealOf<V>* base, const Index* index, V& a, V& b, V& c, V& d) {
     constexpr int lanes = Lanes<V>::count;
     const auto cell = [&](int l) { return base + 2 * std::ptrdiff_t(index[l]); };
     if constexpr (lanes == 2) {
@@ -82,6 +82,20 @@ OPALG_INLINE void load_cells(const RealOf<V>* base, const std::int32_t* index, V
             d = (V)_mm512_maskz_unpackhi_pd(__mmask8(-1), cd, gh);
 #endif
         }
+    }
+}
+
+// Adds share[l, i] to number i of the cell at base[place[l]], one lane after the other: two may meet in one cell.
+template <class T, int Numbers, int Count, class Index>
+OPALG_INLINE void add_to_cells(T* base, const Index* place, const T* share) {
+    typedef T Cell __attribute__((vector_size(Numbers * sizeof(T))));
+    for (int l = 0; l < Count; ++l) {
+        T* target = base + std::int64_t(place[l]);
+        Cell sum, more;
+        __builtin_memcpy(&sum, target, sizeof(Cell));
+        __builtin_memcpy(&more, share + l * Numbers, sizeof(Cell));
+        sum += more;
+        __builtin_memcpy(target, &sum, sizeof(Cell));
     }
 }
 

@@ -206,7 +206,7 @@ template <class V, bool Flat> OPALG_INLINE void scatter_line_of_footprints(const
             interleave<V>(high_a, high_b, cell[2], cell[3]);
             for (int k = 0; k < kFootprintCell; ++k) store(added + k * lanes, cell[k]);
             if constexpr (Flat) {
-                store(cells, column);
+                store(cells, column * broadcast_index<V>(kFootprintCell));
                 // Read back number by number: else g++ takes the registers apart by permutes, which cost more.
                 asm volatile("" : : "r"(added), "r"(cells) : "memory");
                 add_to_cells<Real, kFootprintCell, lanes>(job.projection, cells, added);

@@ -35,12 +35,12 @@ PixelTable::PixelTable(const RayProblem& problem, Team& team)
         for (std::int64_t view = 0; view < problem.views; ++view) fill(view, 0);
 }
 
-RayRow PixelTable::row(std::int64_t view, std::int64_t row) const {
-    RayRow rays;
+RayView PixelTable::view(std::int64_t view) const {
+    RayView rays;
     rays.parallel = problem_.parallel;
     for (int k = 0; k < 3; ++k) {
         rays.pixel[k] = pixel(view, k);
-        rays.shift[k] = double(row) * problem_.v_steps[view * 3 + k];
+        rays.step[k] = problem_.v_steps[view * 3 + k];
         rays.source[k] = problem_.sources[view * 3 + k];
     }
     return rays;

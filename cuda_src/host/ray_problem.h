@@ -32,13 +32,28 @@ class PixelTable {
 public:
     PixelTable(const RayProblem& problem, Team& team);
 
-    RayRow row(std::int64_t view, std::int64_t row) const;
+    RayView view(std::int64_t view) const;
+    RayRow row(std::int64_t view, std::int64_t row) const { return this->view(view).row(row); }
     const double* pixel(std::int64_t view, int axis) const { return memory_.data() + (view * 3 + axis) * stride_; }
 
 private:
     const RayProblem& problem_;
     std::int64_t stride_;
     Buffer<double> memory_;  // made in a Rehearsal too, which looks at the pixels
+};
+
+// Scratch memory of one thread for the bundles of a view.
+template <class T> class BundleScratch {
+public:
+    BundleScratch(std::int64_t rays, int lanes)
+        : groups_(rays / lanes + kRayPadding), rays_(rays), leads_(std::size_t(6 * groups_)),
+          apart_(std::size_t(3 * rays)) {}
+    BundleMemory<T> memory() const { return {leads_.data(), apart_.data(), groups_, rays_}; }
+
+private:
+    std::int64_t groups_, rays_;
+    Buffer<double> leads_;
+    Buffer<T> apart_;
 };
 
 // Whether some rays of a view may run mainly along an axis; never false by mistake.
