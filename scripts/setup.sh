@@ -4,7 +4,7 @@
 # task of the Makefile; does nothing when nothing changed.
 #
 # What was installed is remembered as checksums in .venv/stamps, not as file times, so that
-# switching branches forth and back costs nothing. The installation is editable: a change of Python
+# switching branches forth and back costs nothing. The installation is editable: a change within Python
 # files needs no set-up, a change of C++ files only compiles.
 set -eu
 
@@ -35,6 +35,8 @@ sources_key() {
             printf '%s ' "$file"
             cksum <"$file"
         done
+        # The installation knows modules by their files: where one became a folder it must learn so.
+        find opalg solvers -name '*.py' | LC_ALL=C sort
     } | checksum
 }
 is_stamped() { [ -f "$stamps/$1" ] && [ "$(cat "$stamps/$1")" = "$2" ]; }
@@ -122,7 +124,7 @@ if [ $has_packages = no ]; then
     install --no-build-isolation --editable ".[$extras]"
     echo "$packages" >"$stamps/$kind"
 else
-    say "Compiling the engine: its sources changed"
+    say "Installing opalg anew: sources of the engine changed, or modules came or went"
     install --no-build-isolation --no-deps --editable .
 fi
 echo "$sources" >"$stamps/sources"

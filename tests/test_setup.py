@@ -33,6 +33,8 @@ class Tree:
             shutil.copy(ROOT / name, folder / name)
         self.write("CMakeLists.txt", "project(opalg)")
         self.write("cuda_src/host/module.cpp", "int main() {}")
+        self.write("opalg/shapes.py", "")
+        self.write("solvers/sirt.py", "")
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).parent.mkdir(exist_ok=True, parents=True)
@@ -156,6 +158,21 @@ def test_changed_engine_sources_only_compile(tree: Tree) -> None:
     assert tree.run().returncode == 0
     tree.pip_calls()
     tree.write("cuda_src/host/module.cpp", "int main() { return 0; }")
+    assert tree.run().returncode == 0
+    (call,) = tree.pip_calls()
+    assert "--no-build-isolation --no-deps --editable ." in call
+
+
+def test_modules_that_come_install_again(tree: Tree) -> None:
+    """An editable installation knows the files of modules; one that became a folder is another file."""
+    tree.python(".venv/bin/python")
+    tree.compiler()
+    assert tree.run().returncode == 0
+    tree.pip_calls()
+    tree.write("opalg/shapes.py", "# changed")
+    assert tree.run().returncode == 0
+    assert not tree.pip_calls()
+    tree.write("opalg/shapes/__init__.py", "")
     assert tree.run().returncode == 0
     (call,) = tree.pip_calls()
     assert "--no-build-isolation --no-deps --editable ." in call
