@@ -1,5 +1,6 @@
 """The C++ sources keep the rules on which the binary's portability stands."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -51,7 +52,8 @@ def test_kernels_are_plain_and_share_no_symbol(tmp_path, source):
     ]
     run("c++", *flags, str(SOURCES / "host" / source), "-o", str(target))
     lines = run("nm", "-C", "--defined-only", "-g", str(target)).splitlines()
-    symbols = [line.split(" ", 2)[2] for line in lines]
+    # The length of a register in a result's type is no list of arguments.
+    symbols = [re.sub(r"__vector\(\d+\)", "register", line.split(" ", 2)[2]) for line in lines]
     assert symbols
     assert [name for name in symbols if "opalg::plain::" not in name.split("(")[0]] == []
 

@@ -146,15 +146,15 @@ from opalg.engines import cpu
 folder, limit = sys.argv[1], int(sys.argv[2]) or None
 n = 192
 cpu.set_num_threads(1)
-geometry = tomo.rotate("x", 0.1) * tomo.ConeBeam(4, (64, 64), 8.0, sod=800.0, sdd=1400.0)
-A = tomo.XrayTransform(oa.Grid((n, n, n)), geometry, memory_limit=limit)
+geometry = tomo.ConeBeam(4, (64, 64), 8.0, sod=800.0, sdd=1400.0)
+A = tomo.XrayTransform(oa.Grid((n, n, n)), geometry, model="footprint", memory_limit=limit)
 x = np.memmap(folder + "/x", "float32", "r", shape=(n, n, n))
 y = np.memmap(folder + "/y", "float32", "w+", shape=A.range.shape)
 back = np.memmap(folder + "/back", "float32", "w+", shape=(n, n, n))
 small = tomo.XrayTransform(oa.Grid((8, 8, 8)), geometry[:1])
 small(np.ones((8, 8, 8), "float32"))  # loads the engine
 data = next(1024 * int(row.split()[1]) for row in open("/proc/self/status") if row.startswith("VmData"))
-allowed = data + (16 << 20)  # of memory that is not a file's; the volume has 28 MB
+allowed = data + (16 << 20)  # of memory that is no file; this model copies the volume, 28 MB
 resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
 A(x, out=y)
 A.H(np.array(y), out=back)
