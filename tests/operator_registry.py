@@ -379,12 +379,17 @@ def fbp() -> Instances:
     yield "offset", tomo.FBP(tomo.XrayTransform(oa.Grid((4, 5), 0.5, "float64"), fan))
     free = tomo.rotate("z", 0.2) * tomo.ParallelBeam([0.1, 0.4, 1.9, 2.4], 6)
     yield "free parallel", tomo.FBP(tomo.XrayTransform(oa.Grid((4, 5), 0.5), free))
+    rolled = tomo.ParallelBeam(5, (3, 6)).rotate_detector(roll=0.4)
+    yield "rolled", tomo.FBP(tomo.XrayTransform(oa.Grid((2, 4, 5), 0.5, "float64"), rolled))
 
 
 @instances("FDK")
 def fdk() -> Instances:
     yield "flat", tomo.FDK(cone_projector("float64", curved=False))
     yield "curved, single", tomo.FDK(cone_projector("float32", curved=True), window="hann")
+    cone, grid = tomo.ConeBeam(5, (4, 6), 0.9, 6.0, 9.0), oa.Grid((2, 4, 5), 0.5, "float64")
+    for label, roll in (("rolled", 0.4), ("rolled in every view", np.arange(5) / 9)):
+        yield label, tomo.FDK(tomo.XrayTransform(grid, cone.rotate_detector(roll=roll)))
 
 
 @instances("VoxelBackProjection")

@@ -11,9 +11,10 @@ from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.scan import Scan, across, angles_about, check, once, vectors_in_space
 
-__all__ = ["CircularScan", "circular_scan"]
+__all__ = ["NEEDED", "CircularScan", "circular_scan", "middle_of_circle"]
 
-_NEEDED = (
+# What is said of other scans.
+NEEDED = (
     "FBP and FDK are for sources on a circle about an axis which the detector faces and to which its "
     "columns are parallel"
 )
@@ -68,8 +69,8 @@ def circular_scan(geometry: DivergentBeam) -> CircularScan:
     axis = v_steps.mean(axis=0)
     axis /= max(float(np.linalg.norm(axis)), 1e-300)
     pitch = np.linalg.norm(u_steps, axis=1)
-    check(across(v_steps, axis) / np.linalg.norm(v_steps, axis=1), "directions of columns", _NEEDED)
-    check(np.abs(u_steps @ axis) / pitch, "angles between rows and columns", _NEEDED)
+    check(across(v_steps, axis) / np.linalg.norm(v_steps, axis=1), "directions of columns", NEEDED)
+    check(np.abs(u_steps @ axis) / pitch, "angles between rows and columns", NEEDED)
     reach = centres - sources
     if arcs is None:
         normals = np.cross(axis, u_steps)
@@ -77,17 +78,17 @@ def circular_scan(geometry: DivergentBeam) -> CircularScan:
         normals *= np.sign((normals * reach).sum(axis=1))[:, None]
         centre = _nearest_point(sources, normals, axis)
     else:  # an arc about the source faces all ways alike: the circle itself has to tell
-        centre = _middle(sources, axis)
+        centre = middle_of_circle(sources, axis)
         normals = centre - sources
         normals -= np.outer(normals @ axis, axis)
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     to_axis = centre - sources
     sod = (to_axis * normals).sum(axis=1)
     height = to_axis @ axis
-    check(np.abs(height - height.mean()) / sod, "heights of the source", _NEEDED)
+    check(np.abs(height - height.mean()) / sod, "heights of the source", NEEDED)
     aside = across(to_axis - sod[:, None] * normals, axis)
-    check(aside / sod, "ways from detector to axis", _NEEDED)
-    check(np.abs(sod / sod.mean() - 1), "distances to the axis", _NEEDED)
+    check(aside / sod, "ways from detector to axis", NEEDED)
+    check(np.abs(sod / sod.mean() - 1), "distances to the axis", NEEDED)
     rising = np.cross(normals, axis)  # as u does in a regular scan
     columns = np.arange(geometry.detector_shape[-1]) - (geometry.detector_shape[-1] - 1) / 2
     ahead, beside = (reach * normals).sum(axis=1), (reach * rising).sum(axis=1)
@@ -96,7 +97,7 @@ def circular_scan(geometry: DivergentBeam) -> CircularScan:
     else:
         sdd = np.hypot(ahead, beside)
         check(
-            across(arcs - sources, axis) / sdd, "ways from the source to the arc's centre", _NEEDED
+            across(arcs - sources, axis) / sdd, "ways from the source to the arc's centre", NEEDED
         )
         # The tangent in the detector's middle runs along its rising u, or against it.
         turned = np.sign((u_steps * np.cross(reach, axis)).sum(axis=1)) * pitch
@@ -147,7 +148,7 @@ def _nearest_point(sources: FloatArray, normals: FloatArray, axis: FloatArray) -
     return point
 
 
-def _middle(sources: FloatArray, axis: FloatArray) -> FloatArray:
+def middle_of_circle(sources: FloatArray, axis: FloatArray) -> FloatArray:
     """The middle of the circle about ``axis`` on which the sources lie, by least squares."""
     mean = sources.mean(axis=0)
     away = sources - mean

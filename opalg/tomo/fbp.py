@@ -40,8 +40,8 @@ class FBP(FilteredBackProjection):
     ----------
     transform : XrayTransform
         Of a `ParallelBeam` or `FanBeam` geometry; any set of angles. Given by vectors a fan must have its
-        sources on a circle, and parallel rays must be perpendicular to one axis, to which columns of the
-        detector are parallel: a scan that was moved or turned as a whole, shifts and views in any order.
+        sources on a circle, and parallel rays must be perpendicular to one axis: a scan that was moved or
+        turned as a whole, shifts and views in any order, detectors rolled or tilted as in `FDK`.
     window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, function or array
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
@@ -135,8 +135,8 @@ class FBP(FilteredBackProjection):
                 f"FBP is for ParallelBeam and FanBeam, got a {type(geometry).__name__}; cone beams "
                 "are reconstructed by tomo.FDK, any geometry by a solver such as solvers.CGLS"
             )
-        scan = scan_of(geometry)
-        if geometry.regular and isinstance(geometry, ParallelBeam) and not scan.moved:
+        upright = geometry.regular and isinstance(geometry, ParallelBeam)
+        if upright and not scan_of(geometry).moved:
             weigh = redundancy_weights(geometry, redundancy)
             ramp = row_filter(filter, transform, geometry.pitch[-1], window, frequency_scaling)
             before: list[LinearOperator] = [ramp, _of_views(transform, geometry)]
@@ -145,7 +145,7 @@ class FBP(FilteredBackProjection):
             scale = _scale(transform, _column(geometry, transform.range))
             steps = Steps(before, transform.H, ramp, Diagonal(scale, transform.domain))
         else:
-            steps = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
+            steps = of_scan(transform, window, frequency_scaling, redundancy, filter)
         super().__init__(transform, steps)
 
 

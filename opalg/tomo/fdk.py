@@ -9,7 +9,6 @@ from opalg.operators import LinearOperator
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.filtered import FilteredBackProjection, of_scan, refuse_masked_pixels
 from opalg.tomo.filters import Window
-from opalg.tomo.parallel_scan import scan_of
 from opalg.tomo.xray import XrayTransform
 
 __all__ = ["FDK"]
@@ -26,8 +25,8 @@ class FDK(FilteredBackProjection):
     ----------
     transform : XrayTransform
         Of a `ConeBeam`, flat or curved, over a full turn or a short scan. Given by vectors or matrices its
-        sources must lie on a circle, a flat detector must face its axis, the arc of a curved one must be
-        around the source and its axis parallel to z.
+        sources must lie on a circle; a flat detector may be rolled and tilted, see the notes; the arc of a
+        curved one must be around the source and its axis parallel to z.
     window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, function or array
         See `RampFilter`; from sharp and noisy to smooth.
     frequency_scaling : float, default 1.0
@@ -36,24 +35,34 @@ class FDK(FilteredBackProjection):
         See `FBP`.
     filter : LinearOperator, optional
         From ``A.range`` to ``A.range``, in place of the ramp; a `FrequencyFilter` can be learned. Rows of a
-        moved detector are longer when they are filtered: ``FDK(A).filter.domain`` is their space.
+        moved detector are longer when they are filtered, and a rolled one has others:
+        ``FDK(A).filter.domain`` is their space.
 
     Attributes
     ----------
     expression : LinearOperator
-        The same as an expression, ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection`.
+        The same as an expression, ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection`. If the
+        detector is rolled or tilted, a resampling of the views comes first.
     filter : LinearOperator
         The ramp in it, or what was given instead.
 
     Raises
     ------
     NotSupportedError
-        For other geometries, a helix among them.
+        For other geometries: a helix; laminography, in which no ray runs in the plane of the circle, so that
+        a cone of frequencies is not measured.
 
     Warns
     -----
     AccuracyWarning
         If the views cover less than half a turn plus the fan angle, or none sees the axis.
+
+    Notes
+    -----
+    A flat detector that is rolled, tilted or slanted against the axis, in every view by its own angles if
+    wished, is replaced by an upright one behind the same sources: with columns parallel to the axis,
+    perpendicular to the ray that meets it, as large as the shadow of the detector and with pixels as
+    small. Views are interpolated there (cubic). Values are line integrals and need no factor.
 
     References
     ----------
@@ -89,6 +98,5 @@ class FDK(FilteredBackProjection):
             raise NotSupportedError(
                 f"FDK is for ConeBeam, got a {type(transform.geometry).__name__}; see tomo.FBP"
             )
-        scan = scan_of(transform.geometry)
-        steps = of_scan(transform, scan, window, frequency_scaling, redundancy, filter)
+        steps = of_scan(transform, window, frequency_scaling, redundancy, filter)
         super().__init__(transform, steps)

@@ -21,8 +21,8 @@ from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
-from opalg.tomo.parallel_scan import ParallelScan
-from opalg.tomo.scan import Scan
+from opalg.tomo.parallel_scan import ParallelScan, scan_of
+from opalg.tomo.upright import upright_transform
 from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
 
@@ -99,7 +99,6 @@ def refuse_masked_pixels(transform: XrayTransform, name: str) -> None:
 
 def of_scan(
     transform: XrayTransform,
-    scan: Scan,
     window: Window,
     frequency_scaling: float,
     redundancy: Any,
@@ -107,10 +106,13 @@ def of_scan(
 ) -> Steps:
     """The steps for views about one axis.
 
-    The distance weight of fans and cones is that of the back projection. The rows of a moved detector are
-    continued by zeros to the width of its longer side: the filtered ones are not zero there.
+    Views of a detector that is rolled or tilted are resampled onto an upright one. The distance weight of
+    fans and cones is that of the back projection. The rows of a moved detector are continued by zeros to
+    the width of its longer side: the filtered ones are not zero there.
     """
+    transform, prepare = upright_transform(transform)
     geometry, space = transform.geometry, transform.range
+    scan = scan_of(geometry)
     wide, weigh = transform, redundancy_weights(geometry, redundancy)
     angles, pitch = scan.view_weights, geometry.pitch[-1]
     if isinstance(scan, CircularScan):
@@ -118,7 +120,7 @@ def of_scan(
         angles = angles * scan.sod / scan.sdd
     elif isinstance(scan, ParallelScan):
         pitch = scan.pitch
-    prepare = [_diagonal(weigh, space)]
+    prepare.append(_diagonal(weigh, space))
     if scan.moved or (isinstance(redundancy, str) and redundancy == "wang"):
         columns = scan.missing_columns
         wide = _continued(transform, columns)

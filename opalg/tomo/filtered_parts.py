@@ -16,6 +16,7 @@ from opalg.spaces import Space
 from opalg.tomo.frequency_filter import FrequencyFilter, padded_length
 from opalg.tomo.parts import InParts, nbytes
 from opalg.tomo.slabs import Slabs, plan_slabs
+from opalg.tomo.view_resampling import ViewResampling
 
 __all__ = ["FilteredParts"]
 
@@ -55,7 +56,8 @@ class Steps:
     def cut(self) -> bool:
         """Whether it is known how the steps act on some views: a filter of other kinds may mix them."""
         return all(
-            isinstance(one, (Scaling, Diagonal, Pad, FrequencyFilter)) for one in self.before
+            isinstance(one, (ViewResampling, Scaling, Diagonal, Pad, FrequencyFilter))
+            for one in self.before
         )
 
 
@@ -128,7 +130,9 @@ class FilteredParts:
         chunk = _some(self.projections, self._chunks(views)[0])
         padded = padded_length(chunk.shape[-1]) + 2
         rows = int(chunk.size) // chunk.shape[-1]
-        return (len(self.before) + 2) * nbytes(chunk) + 3 * rows * padded * chunk.dtype.itemsize
+        total = (len(self.before) + 2) * nbytes(chunk) + 3 * rows * padded * chunk.dtype.itemsize
+        first = self.before[0]
+        return total + (first.scratch_bytes() if isinstance(first, ViewResampling) else 0)
 
     def _filter(self, x: Array, views: slice, out: Array, adjoint: bool) -> None:
         """Write ``before`` (or its transpose) of some views, which ``x`` consists of, to ``out``."""
@@ -197,6 +201,8 @@ def _some(space: Space, views: slice) -> Space:
 
 def _of_views(operator: LinearOperator, views: slice) -> LinearOperator:
     """What an operator on projections does to some of the views."""
+    if isinstance(operator, ViewResampling):
+        return operator.of_views(views)
     space = _some(operator.domain, views)
     if isinstance(operator, Scaling):
         return Scaling(space, operator.factor)

@@ -19,7 +19,7 @@ __all__ = ["ParallelScan", "parallel_scan", "scan_of"]
 
 _NEEDED = (
     "FBP is for parallel rays across one axis, to which detector columns are parallel (laminography, whose "
-    "rays are not, has no such inverse)"
+    "rays are not, leaves a cone of frequencies about the axis unmeasured, without which no values are right)"
 )
 
 

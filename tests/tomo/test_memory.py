@@ -220,8 +220,15 @@ FILTERED = {
             SLICE, tomo.FanBeam(60, 200, 2.0, sod=400.0, sdd=600.0, offset=80.0), **o
         )
     ),
+    "rolled": lambda **o: tomo.FDK(turned_detector(roll=0.3, **o)),
+    "rolled in every view": lambda **o: tomo.FDK(turned_detector(roll=np.arange(20) / 50, **o)),
     "filter for every view": lambda **o: tomo.FDK(TRANSFORMS["lines"](**o), filter=by_view()),
 }
+
+
+def turned_detector(roll, **options):
+    A = TRANSFORMS["lines"](**options)
+    return tomo.XrayTransform(A.domain, A.geometry.rotate_detector(roll=roll), **options)
 
 
 def by_view():
