@@ -7,8 +7,6 @@ which faces it, behind the same sources. It passes through the middle of the det
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from opalg.errors import NotSupportedError
@@ -65,7 +63,7 @@ def upright_geometry(geometry: Geometry) -> Geometry:
     frames = geometry.frames
     axis, normals = (_about_rays if frames.parallel else _about_sources)(frames)
     steps = {"u_steps": np.cross(normals, axis), "v_steps": np.tile(axis, (len(frames), 1))}
-    plane = replace(frames, **steps)  # whose pixels are one unit of length wide
+    plane = frames._with(**steps)  # whose pixels are one unit of length wide
     corners = frames.corners(geometry.detector_shape).reshape(len(frames), -1, 3)
     places = _seen_at(matrices_of_frames(plane, (1, 1)), corners)
     if not frames.parallel:

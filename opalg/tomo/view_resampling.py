@@ -48,7 +48,7 @@ class ViewResampling(LinearOperator):
     ... )  # half a column further
     >>> R = ViewResampling(oa.Space((1, 1, 3), "float64"), oa.Space((1, 1, 3), "float64"), half)
     >>> R(np.array([[[2.0, 4.0, 6.0]]])).tolist()
-    [[[2.875, 5.25, 3.125]]]
+    [[[3.0, 5.5, 3.125]]]
     """
 
     symbol = "R"
@@ -64,11 +64,12 @@ class ViewResampling(LinearOperator):
 
     def of_views(self, views: slice) -> ViewResampling:
         """The operator of some of the views."""
-        spaces = (
+        domain, range = (
             Space((views.stop - views.start, *space.shape[1:]), space.dtype)
             for space in (self.domain, self.range)
         )
-        part = ViewResampling(*spaces, self.maps[views] if len(self.maps) > 1 else self.maps)
+        maps = self.maps[views] if len(self.maps) > 1 else self.maps
+        part = ViewResampling(domain, range, maps)
         if len(self.maps) == 1:
             part.__dict__["_kept"] = self._kept
         return part
