@@ -390,6 +390,8 @@ def fdk() -> Instances:
     cone, grid = tomo.ConeBeam(5, (4, 6), 0.9, 6.0, 9.0), oa.Grid((2, 4, 5), 0.5, "float64")
     for label, roll in (("rolled", 0.4), ("rolled in every view", np.arange(5) / 9)):
         yield label, tomo.FDK(tomo.XrayTransform(grid, cone.rotate_detector(roll=roll)))
+    helix = tomo.ConeBeam.helical(3, 0.8, 5, (4, 6), 0.9, 6.0, 9.0)
+    yield "helix", tomo.FDK(tomo.XrayTransform(grid, helix))
 
 
 @instances("VoxelBackProjection")

@@ -15,8 +15,8 @@ __all__ = ["NEEDED", "CircularScan", "circular_scan", "middle_of_circle"]
 
 # What is said of other scans.
 NEEDED = (
-    "FBP and FDK are for sources on a circle about an axis which the detector faces and to which its "
-    "columns are parallel"
+    "FBP and FDK are for sources on a circle (FDK also on a helix about z) around an axis which the detector "
+    "faces and to which its columns are parallel"
 )
 
 

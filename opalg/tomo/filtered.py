@@ -20,6 +20,8 @@ from opalg.tomo.filtered_parts import FilteredParts, Steps
 from opalg.tomo.filters import RampFilter, Window
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
+from opalg.tomo.helical import check_helix, flattened, helical_back_projection
+from opalg.tomo.helix import helix_of
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.parallel_scan import ParallelScan, scan_of
 from opalg.tomo.upright import upright_transform
@@ -110,11 +112,20 @@ def of_scan(
     fans and cones is that of the back projection. The rows of a moved detector are continued by zeros to
     the width of its longer side: the filtered ones are not zero there.
     """
-    transform, prepare = upright_transform(transform)
+    helix = helix_of(transform.geometry)
+    prepare: list[LinearOperator] = []
+    if helix is None:
+        transform, prepare = upright_transform(transform)
+    else:
+        along, transform = transform, flattened(transform, helix)
     geometry, space = transform.geometry, transform.range
     scan = scan_of(geometry)
     wide, weigh = transform, redundancy_weights(geometry, redundancy)
     angles, pitch = scan.view_weights, geometry.pitch[-1]
+    if helix is not None:
+        assert isinstance(scan, CircularScan)
+        check_helix(along, helix, scan)
+        angles = helix.view_weights
     if isinstance(scan, CircularScan):
         weigh = weigh * weights.cosine(geometry)
         angles = angles * scan.sod / scan.sdd
@@ -129,7 +140,11 @@ def of_scan(
     ramp = row_filter(filter, wide, pitch, window, frequency_scaling)
     per_view = _diagonal(angles.reshape(-1, *[1] * (space.ndim - 1)), wide.range)
     try:
-        back = VoxelBackProjection(wide, weighted=isinstance(scan, CircularScan))
+        back: LinearOperator = (
+            VoxelBackProjection(wide, weighted=isinstance(scan, CircularScan))
+            if helix is None
+            else helical_back_projection(wide, helix)
+        )
     except ArgumentError as error:  # of a curved detector, before which nothing told
         raise NotSupportedError(
             "FBP and FDK take a curved detector if its arc is around the source, and if its columns are "

@@ -222,6 +222,7 @@ FILTERED = {
     ),
     "rolled": lambda **o: tomo.FDK(turned_detector(roll=0.3, **o)),
     "rolled in every view": lambda **o: tomo.FDK(turned_detector(roll=np.arange(20) / 50, **o)),
+    "helix": lambda **o: tomo.FDK(along_a_helix(**o)),
     "filter for every view": lambda **o: tomo.FDK(TRANSFORMS["lines"](**o), filter=by_view()),
 }
 
@@ -229,6 +230,11 @@ FILTERED = {
 def turned_detector(roll, **options):
     A = TRANSFORMS["lines"](**options)
     return tomo.XrayTransform(A.domain, A.geometry.rotate_detector(roll=roll), **options)
+
+
+def along_a_helix(**options):
+    scan = tomo.ConeBeam.helical(4, 20.0, 16, (31, 40), 3.0, sod=150.0, sdd=250.0)
+    return tomo.XrayTransform(oa.Grid((24, 20, 22), 1.5), scan, **options)
 
 
 def by_view():
