@@ -54,9 +54,7 @@ def check_helix(transform: XrayTransform, helix: Helix, scan: CircularScan) -> N
     corner = np.hypot(x - helix.centre[0], y[:, None] - helix.centre[1]).max()
     view = helix.sod * math.sin(min(float(np.abs(scan.fan_angles).max()), math.pi / 2))
     # Voxels are seen highest next to the source.
-    near = helix.sod - min(float(corner), view)
-    if near <= 0:
-        raise NotSupportedError("the volume reaches to the source")
+    near = max(helix.sod - min(float(corner), view), 1e-6 * helix.sod)
     scale = float(scan.sdd.max()) / near
     if seen < REACH * pitch * scale:
         raise NotSupportedError(
