@@ -4,6 +4,11 @@ But for `to_odl` none of the packages is imported: what goes out are their param
 numbers and dictionaries, what comes in likewise (or an object of theirs, which is asked for its attributes).
 Positions mean the same on both sides; where a package orders array axes otherwise the function says so.
 Every parameter that moves a ray is honoured, or the error names it; unknown names are refused.
+
+Rays of those packages are lines, which here end at the detector. A detector on the rotation axis, or
+nearer to it than a corner of the square about the region that is seen, is therefore moved along the rays to
+twice the distance from source to axis: what comes, and goes back, has the same rays and integrals, not the
+same detector. One that stands farther away, as that of a scanner does, is where it was said to be.
 """
 
 from opalg.tomo.converters.astra import from_astra, grid_from_astra

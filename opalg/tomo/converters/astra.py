@@ -10,6 +10,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.lines import of_lines, regular_of_lines
 from opalg.tomo.converters.parameters import array, named, number, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray, units
@@ -56,7 +57,9 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
 
     Notes
     -----
-    Rows of a 2D image run downwards in ASTRA: hand over ``x[::-1]``. 3D projections are ordered (v, view, u).
+    A detector on the axis, or near it, becomes one behind the object, on the same rays: see
+    `opalg.tomo.converters`. Rows of a 2D image run downwards in ASTRA: hand over ``x[::-1]``. 3D projections
+    are ordered (v, view, u).
 
     References
     ----------
@@ -85,15 +88,16 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
         a, b, c = np.split(_vectors(p, 6), 3, axis=1)
         columns = whole(p, "DetectorCount", 1)[0]
         if kind == "fanflat_vec":
-            return FanBeam.from_vectors(a, b, c, columns)
+            return of_lines(FanBeam.from_vectors(a, b, c, columns))
         return ParallelBeam.from_vectors(a, b, None, c, columns)
     if kind in ("cone_vec", "parallel3d_vec"):
         a, b, u, v = np.split(_vectors(p, 12), 4, axis=1)
         shape = whole(p, "DetectorRowCount", 1) + whole(p, "DetectorColCount", 1)
-        beam = ConeBeam if kind == "cone_vec" else ParallelBeam
-        return beam.from_vectors(a, b, v, u, shape)
+        if kind == "cone_vec":
+            return of_lines(ConeBeam.from_vectors(a, b, v, u, shape))
+        return ParallelBeam.from_vectors(a, b, v, u, shape)
     if kind == "cyl_cone_vec":
-        return _cylinder(_vectors(p, 13), [whole(p, name, 1)[0] for name in _ROWS])
+        return of_lines(_cylinder(_vectors(p, 13), [whole(p, name, 1)[0] for name in _ROWS]))
     common: dict[str, Any] = {"angles": array(p, "ProjectionAngles")}
     if kind in ("parallel3d", "cone"):
         common["detector"] = (p["DetectorRowCount"], p["DetectorColCount"])
@@ -107,13 +111,8 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
     beyond = number(p, "DistanceOriginDetector")
     if not sod + beyond > 0:
         raise ArgumentError(f"the detector must stand before the source, got {sod} and {beyond}")
-    if beyond <= 0:  # a virtual detector on the axis: the same rays end farther away
-        factor = 2 * sod / (sod + beyond)
-        common["pitch"] = tuple(np.atleast_1d(common["pitch"]) * factor)
-        common["pitch"] = common["pitch"] if kind == "cone" else common["pitch"][0]
-        beyond = sod
     regular = FanBeam if kind == "fanflat" else ConeBeam
-    return regular(**common, sod=sod, sdd=sod + beyond)
+    return regular_of_lines(regular, **common, sod=sod, sdd=sod + beyond)
 
 
 def _vectors(given: Mapping[str, Any], length: int) -> FloatArray:

@@ -10,6 +10,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.lines import of_lines, regular_of_lines
 from opalg.tomo.converters.parameters import array, flat_vectors, named, number, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray, as_vectors
@@ -94,7 +95,9 @@ def from_leap(
         vectors = [as_vectors(p[name], 3, name) for name in _VECTORS]
         _count(views, *vectors)
         places, centres, v, u = vectors
-        return ConeBeam.from_vectors(places, centres, pitch[0] * v, pitch[1] * u, (rows, columns))
+        return of_lines(
+            ConeBeam.from_vectors(places, centres, pitch[0] * v, pitch[1] * u, (rows, columns))
+        )
     angles = np.deg2rad(array(p, "phis"))
     _count(views, np.atleast_1d(angles))
     middle = zip((rows, columns), _CENTRE, pitch, strict=True)
@@ -114,13 +117,15 @@ def from_leap(
             raise NotSupportedError(
                 f"numRows={rows}: a stack of fans is one FanBeam (numRows=1) with slices as a batch"
             )
-        fan = FanBeam(angles, columns, pitch[1], sod, sdd, offset=offset[1])
+        fan = regular_of_lines(FanBeam, angles, columns, pitch[1], sod, sdd, offset=offset[1])
         return aside * fan if tau else fan
+    cone = regular_of_lines(ConeBeam, angles, (rows, columns), pitch, sod, sdd, offset=offset)
     if not (tau or rise or tilt):
-        return ConeBeam(angles, (rows, columns), pitch, sod, sdd, offset=offset)
-    cone = ConeBeam(angles, (rows, columns), pitch, sod, sdd)
+        return cone
     # The detector turns about the pixel that faces the axis, in the middle before it is shifted.
-    turned = cone.rotate_detector(roll=np.deg2rad(tilt)).shift_detector(u=offset[1], v=offset[0])
+    up, right = cone.offset
+    centred = cone.shift_detector(u=-right, v=-up)
+    turned = centred.rotate_detector(roll=np.deg2rad(tilt)).shift_detector(u=right, v=up)
     heights = rise * (angles - (angles[0] + angles[-1]) / 2)
     return translate(z=heights) * (aside * turned)
 

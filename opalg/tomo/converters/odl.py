@@ -13,6 +13,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.lines import of_lines
 from opalg.tomo.converters.parameters import regular_form
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray
@@ -81,7 +82,7 @@ def from_odl(geometry: Any) -> Any:
     detector = tuple(len(a) for a in axes[::-1])
     arcs = None
     if curvature:
-        half = len(axes[0]) * steps[0] / 2
+        half = len(axes[0]) * steps[0] * 0.49  # inside the partition, which ODL checks
         ends = [places(np.array([sign * half, 0.0][: len(axes)])) for sign in (1, -1)]
         # Their mean lies on the radius, short of the middle by 1 - cos(half) of it.
         arcs = centres + ((ends[0] + ends[1]) / 2 - centres) / (1 - np.cos(half))
@@ -89,8 +90,8 @@ def from_odl(geometry: Any) -> Any:
     if hasattr(geometry, "src_position"):
         sources = np.array([geometry.src_position(a) for a in motion], float)
         if v is None:
-            return FanBeam.from_vectors(sources, centres, u, detector, arcs)
-        return ConeBeam.from_vectors(sources, centres, v, u, detector, arcs)
+            return of_lines(FanBeam.from_vectors(sources, centres, u, detector, arcs))
+        return of_lines(ConeBeam.from_vectors(sources, centres, v, u, detector, arcs))
     # From the detector towards the source there; rays run the other way.
     facing = middle if len(axes) == 2 else float(middle[0])
     rays = -np.array([geometry.det_to_src(a, facing) for a in motion], float)

@@ -17,6 +17,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.lines import of_lines, regular_of_lines
 from opalg.tomo.converters.parameters import array, named, number, numbers, regular_form, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray
@@ -99,12 +100,12 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
     swapped = bool(p.get("swap_detector_axis", False))
     if ndim == 2:
         if "trajectory" in p:
-            cone = ConeBeam.from_matrices(array(p, "trajectory"), shape, distances["sdd"])
+            cone = of_lines(ConeBeam.from_matrices(array(p, "trajectory"), shape, distances["sdd"]))
             _counted(p, cone.num_views)
             return cone
         signs = (-1, 1) if swapped else (-1, -1)
-        regular: Any = ConeBeam(
-            np.pi / 2 - _turns(p), shape, pitch.tolist(), **distances,
+        regular: Any = regular_of_lines(
+            ConeBeam, np.pi / 2 - _turns(p), shape, pitch.tolist(), **distances,
             offset=(offset * signs).tolist(),
         )  # fmt: skip
         return _stepping(regular, *signs)
@@ -112,8 +113,8 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
     _counted(p, len(turns))
     if parallel:
         return ParallelBeam(turns + np.pi / 2, shape[0], float(pitch[0]), float(offset[0]))
-    regular = FanBeam(
-        turns - np.pi / 2, shape[0], float(pitch[0]), **distances, offset=-float(offset[0])
+    regular = regular_of_lines(
+        FanBeam, turns - np.pi / 2, shape[0], float(pitch[0]), **distances, offset=-float(offset[0])
     )
     return _stepping(regular, 1, -1)
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.lines import of_lines, regular_of_lines
 from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, whole
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -106,7 +107,7 @@ def from_tigre(parameters: Any, angles: npt.ArrayLike | None = None) -> ConeBeam
             return ParallelBeam(**common)
         if mode == "cone" and not any(np.ptp(a, axis=0).any() for a in (sod, sdd, off)):
             common |= {"sod": float(sod[0]), "sdd": float(sdd[0])}
-            return ConeBeam(**common, offset=off[0].tolist())
+            return regular_of_lines(ConeBeam, **common, offset=off[0].tolist())
     euler = _turn("z", turns[:, 0]) @ _turn("y", turns[:, 1]) @ _turn("z", turns[:, 2])
     plane = _turn("z", rolled[:, 2]) @ _turn("y", rolled[:, 1]) @ _turn("x", rolled[:, 0])
     steps = euler @ plane
@@ -118,7 +119,8 @@ def from_tigre(parameters: Any, angles: npt.ArrayLike | None = None) -> ConeBeam
     if mode == "parallel":
         end[:, 0] = -sdd
         return ParallelBeam.from_vectors((euler @ end[:, :, None])[..., 0], centres, v, u, shape)
-    return ConeBeam.from_vectors(sod[:, None] * euler[:, :, 0] + shift, centres, v, u, shape)
+    sources = sod[:, None] * euler[:, :, 0] + shift
+    return of_lines(ConeBeam.from_vectors(sources, centres, v, u, shape))
 
 
 def to_tigre(geometry: Geometry) -> dict[str, Any]:

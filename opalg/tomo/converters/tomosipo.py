@@ -10,6 +10,7 @@ import numpy as np
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
+from opalg.tomo.converters.lines import of_lines
 from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, whole
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
@@ -107,9 +108,10 @@ def from_tomosipo(geometry: Any) -> ParallelBeam | ConeBeam:
             raise ArgumentError(f"not a projection geometry of tomosipo: {error}") from None
     vectors = {name: array(values, name)[..., ::-1] for name in values if name != "shape"}
     origins = vectors["src_pos" if cone else "ray_dir"]
-    beam = ConeBeam if cone else ParallelBeam
-    shape = whole(values, "shape", 2)
-    return beam.from_vectors(origins, vectors["det_pos"], vectors["det_v"], vectors["det_u"], shape)
+    frame = (vectors["det_pos"], vectors["det_v"], vectors["det_u"], whole(values, "shape", 2))
+    if cone:
+        return of_lines(ConeBeam.from_vectors(origins, *frame))
+    return ParallelBeam.from_vectors(origins, *frame)
 
 
 def grid_from_tomosipo(volume: Any, dtype: str = "float32") -> Grid:
