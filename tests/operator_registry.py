@@ -372,6 +372,8 @@ def supersampled() -> Instances:
 @instances("FBP")
 def fbp() -> Instances:
     yield "double", tomo.FBP(projector("float64"))
+    fine = tomo.ParallelBeam(angles=4, detector=9, pitch=0.5)
+    yield "fine", tomo.FBP(tomo.XrayTransform(oa.Grid((5, 6), 0.5, "float64"), fine))
     yield "single", tomo.FBP(projector("float32"), window="hann")
     yield "fan", tomo.FBP(fan_projector("float64", curved=False))
     yield "curved fan, single", tomo.FBP(fan_projector("float32", curved=True), window="cosine")

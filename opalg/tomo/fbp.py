@@ -77,13 +77,13 @@ class FBP(FilteredBackProjection):
     Notes
     -----
     Parallel beams: ``scale @ A.H @ weights @ filter``. The weights with which ``A.H`` spreads one view into a
-    pixel sum to the pixel's area divided by the pitch, but only on average: near the axis, and wherever the
-    pitch exceeds the pixels, they fluctuate from pixel to pixel. So each pixel is divided by its own sum over
-    all views, as far as all views see it; beyond that by the average. (Without this a disc has an error of up
-    to 3 % near the axis, and of 30 % where the pitch is twice the pixel; with it of less than 0.2 %.) The
-    angles of a full turn count each direction twice, with half the weight.
+    pixel sum to the pixel's area divided by the pitch, but only on average: near the axis they fluctuate from
+    pixel to pixel. So each pixel is divided by its own sum over all views, as far as all views see it; beyond
+    that by the average. (Without this a disc has an error of up to 3 % near the axis; with it of less than
+    0.1 %.) The angles of a full turn count each direction twice, with half the weight.
 
-    Fan beams, and parallel ones that are given by vectors or whose detector is moved to one side:
+    Fan beams, and parallel ones that are given by vectors, whose detector is moved to one side, or whose
+    pitch exceeds the spacing of pixels (or slices), so that lines pass some of them by:
     ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection`, of fans by distance, and the
     redundancy weights on the right, of fans with the cosine.
 
@@ -135,8 +135,7 @@ class FBP(FilteredBackProjection):
                 f"FBP is for ParallelBeam and FanBeam, got a {type(geometry).__name__}; cone beams "
                 "are reconstructed by tomo.FDK, any geometry by a solver such as solvers.CGLS"
             )
-        upright = geometry.regular and isinstance(geometry, ParallelBeam)
-        if upright and not scan_of(geometry).moved:
+        if _hits_all_pixels(transform) and not scan_of(geometry).moved:
             weigh = redundancy_weights(geometry, redundancy)
             ramp = row_filter(filter, transform, geometry.pitch[-1], window, frequency_scaling)
             before: list[LinearOperator] = [ramp, _of_views(transform, geometry)]
@@ -147,6 +146,17 @@ class FBP(FilteredBackProjection):
         else:
             steps = of_scan(transform, window, frequency_scaling, redundancy, filter)
         super().__init__(transform, steps)
+
+
+def _hits_all_pixels(transform: XrayTransform) -> bool:
+    """Whether parallel rays are so close that lines leave out no pixel, and no slice."""
+    geometry, grid = transform.geometry, transform.domain
+    if not (geometry.regular and isinstance(geometry, ParallelBeam)):
+        return False
+    sizes = (*grid.spacing[:-2], min(grid.spacing[-2:]))
+    return all(
+        pitch <= (1 + 1e-6) * size for pitch, size in zip(geometry.pitch, sizes, strict=True)
+    )
 
 
 def _of_views(transform: XrayTransform, geometry: ParallelBeam) -> LinearOperator:
