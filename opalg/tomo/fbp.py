@@ -94,6 +94,9 @@ class FBP(FilteredBackProjection):
     as they can, for the sake of noise. In less than a full turn such rays are missing.
     (`opalg.tomo.preprocessing.half_turn` joins both halves of a full one for other methods.)
 
+    Pixels may have another pitch in every view: the ramp is that of the mean pitch, and views are scaled to
+    their own.
+
     If the transform has a ``memory_limit``, views are filtered and back projected in groups; a ``filter``
     that is no `FrequencyFilter` is applied to all at once. What the operator itself holds is not counted:
     for parallel beams the factors of the pixels, an array like the image.

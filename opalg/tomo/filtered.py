@@ -131,6 +131,7 @@ def of_scan(
         angles = angles * scan.sod / scan.sdd
     elif isinstance(scan, ParallelScan):
         pitch = scan.pitch
+    angles = angles / scan.relative_pitch  # as the ramp of every view by its own pitch would do
     prepare.append(_diagonal(weigh, space))
     if scan.moved or (isinstance(redundancy, str) and redundancy == "wang"):
         columns = scan.missing_columns

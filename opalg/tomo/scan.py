@@ -81,6 +81,12 @@ class Scan:
         return scanned_range(self.angles, self.period)
 
     @property
+    def relative_pitch(self) -> FloatArray:
+        """Distance of neighbouring columns in every view, over its mean; shape (1 or views,)."""
+        widths = np.ptp(self.u, axis=1)
+        return widths / widths.mean() if self.u.shape[1] > 1 else np.ones(1)
+
+    @property
     def missing_columns(self) -> tuple[int, int]:
         """How many columns before the first and behind the last a detector as wide on both sides has."""
         u = self.u

@@ -34,6 +34,14 @@ def leaning(geometry):
     return geometry.rotate_detector(slant=0.4)
 
 
+def zoomed(geometry, by=0.25):
+    """Pixels whose width differs from view to view, and which run the other way in some."""
+    frames = geometry.frames
+    zoom = 1 + by * np.sin(np.linspace(0, 2 * math.pi, len(frames)))[:, None]
+    zoom[::7] *= -1
+    return geometry._of_frames(frames._with(u_steps=frames.u_steps * zoom), geometry.detector_shape)
+
+
 def in_two_parts(angles, **options):
     first, second = angles[: len(angles) // 3], angles[len(angles) // 3 :]
     return tomo.trajectories.concatenate(
@@ -62,6 +70,10 @@ SCANS = {
     "free parallel 2D, leaning": leaning(tomo.ParallelBeam(270, **PARALLEL)),
     "free parallel 2D, two parts": in_two_parts(TURN[:200], **PARALLEL),
     "free parallel 2D, shifts per view": tomo.ParallelBeam(400, **PARALLEL).shift_detector(WOBBLE),
+    "free parallel 2D, pitch per view": zoomed(tomo.ParallelBeam(400, **PARALLEL)),
+    "free parallel 3D, pitch per view": zoomed(
+        tomo.ParallelBeam(200, detector=(60, 150), pitch=(1.1, 1.0))
+    ),
     "free parallel 2D, full turn, offset detector": turned(
         tomo.ParallelBeam(TURN, **PARALLEL, offset=55.0).shift_detector(WOBBLE)
     ),
@@ -81,6 +93,10 @@ SCANS = {
     "free fan flat, offset detector": turned(
         tomo.FanBeam(400, **FAN, offset=80.0).shift_detector(WOBBLE)
     ),
+    "free fan flat, pitch per view": zoomed(tomo.FanBeam(400, **FAN)),
+    "free fan flat, offset detector, pitch per view": zoomed(
+        tomo.FanBeam(400, **FAN, offset=80.0), 0.1
+    ),
     "free fan curved": turned(tomo.FanBeam(400, **FAN, curved=True)),
     "free fan curved, mirrored": tomo.reflect("x") * tomo.FanBeam(SHORT, **FAN, curved=True),
     "free fan curved, offset detector": turned(
@@ -94,6 +110,8 @@ SCANS = {
     "cone flat, offset detector, body beyond": tomo.ConeBeam(**CONE, **FURTHER),
     "cone curved, offset detector, body beyond": tomo.ConeBeam(**CONE, **FURTHER, curved=True),
     "free cone curved": turned(tomo.ConeBeam(180, **CONE, curved=True)),
+    "free cone flat, pitch per view": zoomed(tomo.ConeBeam(180, **CONE)),
+    "free cone flat, short scan, pitch per view": zoomed(tomo.ConeBeam(SHORT, **CONE), 0.1),
     "free cone flat, tilted axis": tomo.rotate((1.0, 1.0, 0.0), 0.05) * tomo.ConeBeam(180, **CONE),
 }
 

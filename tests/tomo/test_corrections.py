@@ -172,8 +172,9 @@ def test_bad_pixels_are_bridged_between_good_ones():
         tomo.FanBeam(3, 7, 0.5, 20.0, 30.0, curved=True),
         tomo.ConeBeam(3, (5, 7), 0.5, 20.0, 30.0),
         tomo.rotate("x", 0.3) * tomo.ConeBeam(3, (5, 7), 0.5, 20.0, 30.0),
+        tomo.scale([[1.0], [1.3], [0.7]]) * tomo.ConeBeam(3, (5, 7), 0.5, 20.0, 30.0),
     ],
-    ids=["parallel", "stack", "curved fan", "cone", "tilted cone"],
+    ids=["parallel", "stack", "curved fan", "cone", "tilted cone", "pitch per view"],
 )
 def test_binned_pixels_are_means_in_the_middle_of_their_blocks(geometry, rng):
     y = rng.standard_normal(geometry.shape)

@@ -94,9 +94,13 @@ def _binned_geometry(geometry: Geometry, u: int, v: int) -> Geometry:
         slice(0, n - n % block, block)
         for n, block in zip(geometry.detector_shape, blocks, strict=True)
     )
-    ways = [(block - 1) / 2 * pitch for block, pitch in zip(blocks, geometry.pitch, strict=True)]
     coarse = geometry[(slice(None), *firsts)]
-    return coarse.shift_detector(u=ways[-1], v=ways[0] if len(ways) == 2 else 0.0)
+    names, ways = geometry.detector_axes, [(block - 1) / 2 / block for block in blocks]  # in blocks
+    if not geometry.regular:  # where views may have pitches of their own
+        frames = coarse.frames.moved_in_plane(**dict(zip(names, ways, strict=True)))
+        return coarse._of_frames(frames, coarse.detector_shape)
+    ways = [way * pitch for way, pitch in zip(ways, coarse.pitch, strict=True)]
+    return coarse.shift_detector(**dict(zip(names, ways, strict=True)))
 
 
 class HalfTurn(NamedTuple):
