@@ -2,7 +2,8 @@
 
 circular_trajectory_2d gives rays (cos t, sin t), or (cos t, -sin t) if axes are swapped, along which the
 projector steps from a source at -sid * ray; pixel i lies at (detector_origin + i spacing) (-ray_y, ray_x).
-circular_trajectory_3d multiplies a camera by axes: below, matrix by matrix.
+circular_trajectory_3d multiplies a camera by axes: below, matrix by matrix. PyPI's release needs
+pyronn-layers and with it an old TensorFlow, so its formulas are typed in, too.
 """
 
 import numpy as np
@@ -76,6 +77,48 @@ def test_pyronn_cone(swap, aside):
     )
     given = converters.from_pyronn("cone_3d", {**PANEL, "trajectory": matrices})
     assert given.is_close(ours, 1e-9)
+
+
+def matrices_of_release(turns):
+    """As circular_trajectory_3d of PYRO-NN 0.1.0 (PyPI, April 2020) multiplies them, for PANEL."""
+    x, y, z = np.eye(3)
+    camera = np.diag([300 / 0.8, 300 / 1.0, 1.0])
+    camera[:2, 2] = 121 * 0.5, 101 * 0.5
+    axes, plane, back = np.eye(4), np.eye(4), np.eye(4)
+    axes[:3, :3] = [y, -x, np.cross(y, -x)]
+    plane[:3, :3] = [z, np.cross(z, x), -x]
+    back[2, 3] = 200.0
+    found = []
+    for t in turns:
+        turn = np.eye(4)
+        turn[1:3, 1:3] = [[np.cos(-t), -np.sin(-t)], [np.sin(-t), np.cos(-t)]]
+        found.append(camera @ (back @ axes @ turn @ plane)[:3])
+    return np.array(found)
+
+
+def test_pyronn_release():
+    """0.1.0: the other sense of rotation, of columns, and half a pixel; its objects by their own names."""
+    panel = {**PANEL, "angular_range": 4.0}
+    matrices = matrices_of_release(np.arange(4.0))
+    uvw = matrices @ np.array([12.0, -7.0, 5.0, 1.0])
+    expected = (uvw[:, :2] / uvw[:, 2:])[:, ::-1]
+    # What the function itself gave, run from the release's file.
+    np.testing.assert_allclose(matrices[1, 0], [-348.239909, 151.704370, 0, 12100], atol=1e-6)
+    np.testing.assert_allclose(matrices[1, 1], [-27.285266, -42.494285, -300, 10100], atol=1e-6)
+    by_range = converters.from_pyronn("cone_3d", panel, release="0.1.0")
+    np.testing.assert_allclose(seen(by_range), expected, atol=0.1)
+    for name in ("trajectory", "projection_matrices"):
+        given = converters.from_pyronn("cone_3d", {**panel, name: matrices})
+        np.testing.assert_allclose(seen(given), expected, atol=0.1)
+        assert given.is_close(by_range, 1e-9)
+    rays = np.stack([np.cos(np.arange(4.0)), np.sin(np.arange(4.0))], axis=1)
+    row = {**ROW, "angular_range": 4.0}
+    fan = converters.from_pyronn("fan_2d", {**row, "central_ray_vectors": rays})
+    assert fan.is_close(converters.from_pyronn("fan_2d", row, "0.1.0"), 1e-9)
+    with pytest.raises(ArgumentError, match="say release='0.1.0' or release='repository'"):
+        converters.from_pyronn("cone_3d", panel)
+    with pytest.raises(ArgumentError, match="release must be"):
+        converters.from_pyronn("cone_3d", panel, "0.2")
 
 
 def test_pyronn_and_back():

@@ -4,6 +4,9 @@ In 2D the ray to the middle runs along ``r = (cos t, sin t)`` from a source at `
 along ``(-sin t, cos t)``: the other way than here, seen along the ray. With a cone the source starts at +x
 and runs clockwise, columns step to the left of one who looks from the source, and rows downwards.
 ``swap_detector_axis`` turns the sense of rotation in 2D, and the columns of a cone.
+
+So it is in PYRO-NN's repository. In release 0.1.0, which PyPI has, the source of a cone runs counter-clockwise,
+columns to the right, and the ray to the axis meets the detector half a pixel beside its middle.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ __all__ = ["from_pyronn", "grid_from_pyronn", "to_pyronn"]
 _KINDS = ("parallel_2d", "fan_2d", "cone_3d")
 _DETECTOR = ("detector_shape", "detector_spacing")
 _DISTANCES = ("source_isocenter_distance", "source_detector_distance")
+# The trajectory itself, by its names in 0.1.0.
+_OLDER = ("central_ray_vectors", "projection_matrices")
+_RELEASES = ("repository", "0.1.0")
 _RAYS = ("number_of_projections", "angular_range", "trajectory")
 _OPTIONS = ("detector_origin", "swap_detector_axis")
 _VOLUME = ("volume_shape", "volume_spacing", "volume_origin")
@@ -39,7 +45,7 @@ _DERIVED = (
 _ALL = (*_DETECTOR, *_DISTANCES, *_RAYS, *_OPTIONS, *_VOLUME, *_DERIVED)
 
 
-def from_pyronn(kind: str, parameters: Any) -> Any:
+def from_pyronn(kind: str, parameters: Any, release: str | None = None) -> Any:
     """The geometry of PYRO-NN's circular trajectories.
 
     Parameters
@@ -51,6 +57,9 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
         parallel rays; and if there are any ``detector_origin`` (of the first pixel, (v, u)),
         ``swap_detector_axis``, and ``trajectory``, which takes the place of number, range and swap: ray
         vectors (views, 2), or projection matrices (views, 3, 4).
+    release : {"repository", "0.1.0"}, optional
+        Whose ``circular_trajectory_3d`` a cone means that has no trajectory: that of 0.1.0, which PyPI has,
+        turns the other way. Needed unless there is ``swap_detector_axis``, which only the repository's has.
 
     Returns
     -------
@@ -61,7 +70,7 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
     Raises
     ------
     ArgumentError
-        If a name is missing or unknown.
+        If a name is missing or unknown, or ``release`` is needed.
     NotSupportedError
         For other kinds. "parallel_3d" has neither a trajectory nor a projector in PYRO-NN, and the matrices
         of ``multi_circular_trajectory_3d`` and others go into ``ConeBeam.from_matrices(matrices, detector)``.
@@ -69,8 +78,8 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
     References
     ----------
     C. Syben et al., "PYRO-NN: Python reconstruction operators in neural networks", Medical Physics 46 (2019)
-    5110; ``circular_trajectory_2d`` and ``circular_trajectory_3d`` as they are since version 0.2. Before,
-    matrices looked half a pixel beside: hand those over as ``trajectory``.
+    5110; ``circular_trajectory_2d`` and ``circular_trajectory_3d``, of its repository and of its release 0.1.0
+    (April 2020).
 
     Examples
     --------
@@ -86,9 +95,14 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
             f"kind must be parallel_2d, fan_2d or cone_3d, got {kind!r}; projection matrices of others go "
             "into ConeBeam.from_matrices"
         )
+    if release not in (None, *_RELEASES):
+        raise ArgumentError(f"release must be 'repository' or '0.1.0', got {release!r}")
     parallel = kind == "parallel_2d"
     needed = _DETECTOR if parallel else (*_DETECTOR, *_DISTANCES)
-    p = named(parameters, "PYRO-NN's geometry", needed, _ALL)
+    p = named(parameters, "PYRO-NN's geometry", needed, (*_ALL, *_OLDER))
+    for name in _OLDER:
+        if name in p:
+            p["trajectory"] = p.pop(name)
     ndim = 2 if kind == "cone_3d" else 1
     shape = whole(p, "detector_shape", ndim)
     pitch = numbers(p, "detector_spacing", (ndim,))
@@ -103,9 +117,16 @@ def from_pyronn(kind: str, parameters: Any) -> Any:
             cone = of_lines(ConeBeam.from_matrices(array(p, "trajectory"), shape, distances["sdd"]))
             _counted(p, cone.num_views)
             return cone
-        signs = (-1, 1) if swapped else (-1, -1)
+        if release is None and "swap_detector_axis" not in p:
+            raise ArgumentError(
+                "of a cone PYRO-NN 0.1.0 (PyPI) turns counter-clockwise, its repository clockwise: say "
+                "release='0.1.0' or release='repository', or hand over the matrices as trajectory"
+            )
+        turns, signs = -_turns(p), (-1, 1) if swapped else (-1, -1)
+        if release == "0.1.0":  # whose camera looks at pixel n / 2
+            turns, signs, offset = -turns, (-1, 1), -pitch / 2
         regular: Any = regular_of_lines(
-            ConeBeam, np.pi / 2 - _turns(p), shape, pitch.tolist(), **distances,
+            ConeBeam, np.pi / 2 + turns, shape, pitch.tolist(), **distances,
             offset=(offset * signs).tolist(),
         )  # fmt: skip
         return _stepping(regular, *signs)
