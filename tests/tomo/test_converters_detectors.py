@@ -6,6 +6,7 @@ from converter_balls import turned
 
 import opalg as oa
 from opalg import tomo
+from opalg.errors import ArgumentError
 from opalg.tomo import converters
 
 TURN = np.arange(6) * (np.pi / 3)
@@ -183,6 +184,34 @@ def test_scanners_keep_their_detector():
     assert converters.from_leap(converters.to_leap(helix)).is_close(helix, 1e-9)
     aside = tomo.translate(1e4, 50.0) * helix
     assert converters.from_tomosipo(converters.to_tomosipo(aside)).is_close(aside, 1e-9)
+
+
+def test_scans_of_many_turns():
+    """More than constructors take for radians: angles are those of one turn, heights are not."""
+    turns = np.linspace(0, 20 * np.pi, 101)
+    many = {**LEAP, "numAngles": 101, "phis": np.rad2deg(turns)}
+    spread = converters.from_leap(many)
+    np.testing.assert_allclose(spread.ray_directions[:, 0], -np.sin(turns), atol=1e-9)
+    many |= {"sod": 100.0, "sdd": 150.0, "helicalPitch": 2.0}
+    helix = converters.from_leap(many)
+    np.testing.assert_allclose(helix.source_positions[:, 2], 2.0 * (turns - 10 * np.pi), atol=1e-9)
+    np.testing.assert_allclose(helix.source_positions[:, 0], 100 * np.sin(turns), atol=1e-9)
+    tigre = {"DSO": 100.0, "DSD": 150.0, "nDetector": SHAPE, "dDetector": (1.0, 1.0)}
+    circle = converters.from_tigre(tigre, turns)
+    np.testing.assert_allclose(circle.source_positions[:, 0], 100 * np.cos(turns), atol=1e-9)
+    fan = {
+        "type": "fanflat",
+        "DetectorCount": 48,
+        "DetectorWidth": 1.0,
+        "ProjectionAngles": turns,
+        "DistanceOriginSource": 100.0,
+        "DistanceOriginDetector": 50.0,
+    }
+    np.testing.assert_allclose(
+        converters.from_astra(fan).source_positions[:, 0], 100 * np.sin(turns), atol=1e-9
+    )
+    with pytest.raises(ArgumentError, match="in degrees"):
+        tomo.FanBeam(turns, 48, 1.0, 100.0, 150.0)
 
 
 def test_what_comes_back_has_the_same_rays():

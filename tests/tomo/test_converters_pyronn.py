@@ -115,7 +115,9 @@ def test_pyronn_release():
     row = {**ROW, "angular_range": 4.0}
     fan = converters.from_pyronn("fan_2d", {**row, "central_ray_vectors": rays})
     assert fan.is_close(converters.from_pyronn("fan_2d", row, "0.1.0"), 1e-9)
-    with pytest.raises(ArgumentError, match="say release='0.1.0' or release='repository'"):
+    with pytest.raises(
+        ArgumentError, match="turns counter-clockwise, its repository clockwise: say release"
+    ):
         converters.from_pyronn("cone_3d", panel)
     with pytest.raises(ArgumentError, match="release must be"):
         converters.from_pyronn("cone_3d", panel, "0.2")

@@ -11,7 +11,7 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines, regular_of_lines
-from opalg.tomo.converters.parameters import array, named, number, whole
+from opalg.tomo.converters.parameters import array, named, number, turned_back, whole
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray, units
 from opalg.tomo.parallel import ParallelBeam
@@ -98,7 +98,7 @@ def from_astra(projections: Mapping[str, Any]) -> Any:
         return ParallelBeam.from_vectors(a, b, v, u, shape)
     if kind == "cyl_cone_vec":
         return of_lines(_cylinder(_vectors(p, 13), [whole(p, name, 1)[0] for name in _ROWS]))
-    common: dict[str, Any] = {"angles": array(p, "ProjectionAngles")}
+    common: dict[str, Any] = {"angles": turned_back(array(p, "ProjectionAngles"))}
     if kind in ("parallel3d", "cone"):
         common["detector"] = (p["DetectorRowCount"], p["DetectorColCount"])
         common["pitch"] = (p["DetectorSpacingY"], p["DetectorSpacingX"])

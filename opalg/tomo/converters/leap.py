@@ -11,7 +11,14 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines, regular_of_lines
-from opalg.tomo.converters.parameters import array, flat_vectors, named, number, whole
+from opalg.tomo.converters.parameters import (
+    array,
+    flat_vectors,
+    named,
+    number,
+    turned_back,
+    whole,
+)
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray, as_vectors
 from opalg.tomo.geometry import Geometry
@@ -100,6 +107,7 @@ def from_leap(
         )
     angles = np.deg2rad(array(p, "phis"))
     _count(views, np.atleast_1d(angles))
+    turns, angles = angles, turned_back(angles)
     middle = zip((rows, columns), _CENTRE, pitch, strict=True)
     offset = [((n - 1) / 2 - number(p, at, (n - 1) / 2)) * step for n, at, step in middle]
     if kind == "parallelbeam":
@@ -126,7 +134,7 @@ def from_leap(
     up, right = cone.offset
     centred = cone.shift_detector(u=-right, v=-up)
     turned = centred.rotate_detector(roll=np.deg2rad(tilt)).shift_detector(u=right, v=up)
-    heights = rise * (angles - (angles[0] + angles[-1]) / 2)
+    heights = rise * (turns - (turns[0] + turns[-1]) / 2)
     return translate(z=heights) * (aside * turned)
 
 

@@ -15,7 +15,16 @@ from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 
-__all__ = ["array", "flat_vectors", "named", "number", "numbers", "regular_form", "whole"]
+__all__ = [
+    "array",
+    "flat_vectors",
+    "named",
+    "number",
+    "numbers",
+    "regular_form",
+    "turned_back",
+    "whole",
+]
 
 # Of the distance between source and detector: rounding, and the float32 of some packages.
 _ROUNDING = 1e-6
@@ -78,6 +87,12 @@ def whole(given: Mapping[str, Any], name: str, count: int) -> tuple[int, ...]:
     if not (np.isfinite(found).all() and (found == np.round(found)).all() and (found > 0).all()):
         raise ArgumentError(f"{name} must be positive whole numbers, got {given[name]!r:.60}")
     return tuple(int(n) for n in found)
+
+
+def turned_back(angles: FloatArray) -> FloatArray:
+    """Angles of many turns as those of one: scans may have more turns than constructors take for radians."""
+    found: FloatArray = np.mod(angles, 2 * np.pi) if np.ptp(angles) > 8 * np.pi else angles
+    return found
 
 
 def flat_vectors(

@@ -5,8 +5,9 @@ along ``(-sin t, cos t)``: the other way than here, seen along the ray. With a c
 and runs clockwise, columns step to the left of one who looks from the source, and rows downwards.
 ``swap_detector_axis`` turns the sense of rotation in 2D, and the columns of a cone.
 
-So it is in PYRO-NN's repository. In release 0.1.0, which PyPI has, the source of a cone runs counter-clockwise,
-columns to the right, and the ray to the axis meets the detector half a pixel beside its middle.
+So it is in PYRO-NN's repository. In release 0.1.0, which PyPI has, the source of a cone runs
+counter-clockwise, columns step to the right, and the ray to the axis meets the detector half a pixel beside
+its middle.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines, regular_of_lines
-from opalg.tomo.converters.parameters import array, named, number, numbers, regular_form, whole
+from opalg.tomo.converters.parameters import (
+    array,
+    named,
+    number,
+    numbers,
+    regular_form,
+    turned_back,
+    whole,
+)
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -78,8 +87,8 @@ def from_pyronn(kind: str, parameters: Any, release: str | None = None) -> Any:
     References
     ----------
     C. Syben et al., "PYRO-NN: Python reconstruction operators in neural networks", Medical Physics 46 (2019)
-    5110; ``circular_trajectory_2d`` and ``circular_trajectory_3d``, of its repository and of its release 0.1.0
-    (April 2020).
+    5110; ``circular_trajectory_2d`` and ``circular_trajectory_3d`` of its repository, and of its release
+    0.1.0 (April 2020).
 
     Examples
     --------
@@ -256,8 +265,7 @@ def _turns(p: Mapping[str, Any]) -> FloatArray:
     ends = (0.0, given) if np.ndim(given) == 0 else given
     start, end = numbers({"angular_range": ends}, "angular_range", (2,)).tolist()
     (count,) = whole(p, "number_of_projections", 1)
-    turns: FloatArray = start + np.arange(count) * ((end - start) / count)
-    return turns
+    return turned_back(start + np.arange(count) * ((end - start) / count))
 
 
 def _rays(p: Mapping[str, Any]) -> FloatArray:

@@ -18,7 +18,7 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines, regular_of_lines
-from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, whole
+from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, turned_back, whole
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
@@ -99,7 +99,7 @@ def from_tigre(parameters: Any, angles: npt.ArrayLike | None = None) -> ConeBeam
     if not any(a.any() for a in (turns[:, 1:], rolled, moved, origin)):
         # TIGRE's angle 0 is ours a quarter turn later.
         common: dict[str, Any] = {
-            "angles": turns[:, 0] + np.pi / 2,
+            "angles": turned_back(turns[:, 0]) + np.pi / 2,
             "detector": shape,
             "pitch": pitch.tolist(),
         }
