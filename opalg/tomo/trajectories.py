@@ -18,7 +18,7 @@ from opalg.tomo.cone import ConeBeam
 from opalg.tomo.frames import as_vectors
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.indexing import as_detector, one_per_axis
-from opalg.tomo.transforms import rotate
+from opalg.tomo.transforms import Transform, rotate
 
 __all__ = ["circles", "concatenate", "facing", "saddle", "sphere"]
 
@@ -189,13 +189,14 @@ def sphere(
     return facing(positions, detector, pitch, sdd)
 
 
-def concatenate(geometries: Sequence[Geometry]) -> Any:
-    """The views of several geometries, one after the other.
+def concatenate(parts: Sequence[Geometry] | Sequence[Transform]) -> Any:
+    """The views of several geometries, or of several transforms, one after the other.
 
     Parameters
     ----------
-    geometries : sequence of Geometry
-        Of one class, with as many pixels; their detectors all flat, or curved by the same angle.
+    parts : sequence of Geometry, or of Transform
+        Geometries of one class, with as many pixels; their detectors all flat, or curved by the same angle.
+        A transform that is one for all views counts as one view.
 
     Raises
     ------
@@ -208,24 +209,30 @@ def concatenate(geometries: Sequence[Geometry]) -> Any:
     >>> low = tomo.FanBeam(10, 5, 1.0, 100.0, 150.0)
     >>> tomo.trajectories.concatenate([low, tomo.rotate("z", 0.1) * low]).num_views
     20
+    >>> tomo.trajectories.concatenate(
+    ...     [tomo.translate(z=1.0), tomo.translate(z=[2.0, 3.0])]
+    ... ).num_views
+    3
     """
-    parts = list(geometries)
-    if not parts or not all(isinstance(part, Geometry) for part in parts):
-        raise ArgumentError("concatenate takes one or more geometries")
-    first = parts[0]
-    if len(parts) == 1:
+    found: list[Any] = list(parts)
+    if found and all(isinstance(part, Transform) for part in found):
+        return Transform(np.concatenate([part.matrices.reshape(-1, 4, 4) for part in found]))
+    if not found or not all(isinstance(part, Geometry) for part in found):
+        raise ArgumentError("concatenate takes one or more geometries, or one or more transforms")
+    first = found[0]
+    if len(found) == 1:
         return first
     alike = {
         (type(p), p.detector_shape, tuple(p.frames.arrays), round(p.frames.arc_step, 12))
-        for p in parts
+        for p in found
     }
     if len(alike) > 1:
         raise ArgumentError(
             "geometries that follow each other must be of one class, with as many pixels and an equally "
-            f"curved detector, got {', '.join(map(str, parts))}"
+            f"curved detector, got {', '.join(map(str, found))}"
         )
     joined: dict[str, Any] = {
-        name: np.concatenate([p.frames.arrays[name] for p in parts]) for name in first.frames.arrays
+        name: np.concatenate([p.frames.arrays[name] for p in found]) for name in first.frames.arrays
     }
     return first._of_frames(replace(first.frames, **joined), first.detector_shape)
 

@@ -1,6 +1,7 @@
 """Rigid and other affine motions of geometries: translate, rotate, scale, reflect, compose, invert.
 
 Numbers, axes and points may be one for all views or one for each; then views are the first axis of an array.
+What has a single view goes with any number of them, on either side.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Transform(Value):
 
     Made by `translate`, `rotate`, `scale` and `reflect`. ``T * geometry`` moves source and detector,
     ``S * T`` is T followed by S, `inverse` goes back. What moves is the geometry: a volume that
-    moves by ``T`` while it is measured is seen by ``T.inverse * geometry``.
+    moves by ``T`` while it is measured is seen by ``T.inverse * geometry``. A geometry or transform of one
+    view broadcasts: ``rotate("z", angles) * one_view`` is a scan.
 
     Parameters
     ----------
@@ -102,8 +104,7 @@ class Transform(Value):
             return _moved(self, other)
         if not isinstance(other, Transform):
             return NotImplemented
-        counts = {n for n in (self.num_views, other.num_views) if n is not None}
-        if len(counts) > 1:
+        if len({self.num_views, other.num_views} - {None, 1}) > 1:
             raise ArgumentError(f"transforms of {self.num_views} and {other.num_views} views")
         return Transform(self.matrices @ other.matrices)
 
@@ -113,7 +114,7 @@ class Transform(Value):
 
 def _moved(transform: Transform, geometry: G) -> G:
     views, ndim = transform.num_views, geometry.ndim
-    if views not in (None, geometry.num_views):
+    if len({views, geometry.num_views} - {None, 1}) > 1:
         raise ArgumentError(f"a transform of {views} views does not fit a {geometry}")
     matrix, shift = transform.matrices[..., :3, :3], transform.matrices[..., :3, 3]
     if ndim == 2 and (
@@ -338,7 +339,7 @@ def _outer(unit: FloatArray) -> FloatArray:
 def _check_counts(**parts: FloatArray) -> None:
     """Raise `ArgumentError` if arrays over the views have different lengths."""
     counts = {name: len(part) for name, part in parts.items() if part.ndim}
-    if len(set(counts.values())) > 1:
+    if len(set(counts.values()) - {1}) > 1:
         told = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise ArgumentError(f"what is given per view must have one entry for each: {told}")
 

@@ -54,6 +54,40 @@ def test_composition_runs_from_right_to_left():
     np.testing.assert_array_equal(T[:0].matrices if T.num_views else T.matrices, T.matrices)
 
 
+def test_one_view_broadcasts():
+    """On either side, as views are made from one: a turn of each of seven angles makes a scan."""
+    angles = np.arange(7) * 0.5
+    for whole in (
+        tomo.ConeBeam(angles, (4, 6), (3.0, 2.0), 100.0, 150.0, offset=(1.0, -4.0)),
+        tomo.ConeBeam(angles, (4, 6), (3.0, 2.0), 100.0, 150.0, curved=True),
+        tomo.FanBeam(angles, 6, 2.0, 100.0, 150.0),
+        tomo.ParallelBeam(angles, (4, 6)),
+    ):
+        assert (tomo.rotate("z", angles) * whole[:1]).is_close(whole, 1e-10)
+    single = tomo.Transform(tomo.translate(x=1.0).matrices[None])
+    assert (single * CONE).is_close(tomo.translate(x=1.0) * CONE, 0)
+    many = tomo.rotate("z", angles)
+    for product, expected in (
+        (single * many, tomo.translate(x=1.0) * many),
+        (many * single, many * tomo.translate(x=1.0)),
+    ):
+        np.testing.assert_array_equal(product.matrices, expected.matrices)
+    assert tomo.translate(x=angles, y=[1.0]).num_views == 7
+    with pytest.raises(ArgumentError, match="transforms of 7 and 5 views"):
+        many * tomo.rotate("z", angles[:5])
+    with pytest.raises(ArgumentError, match="7 views does not fit"):
+        many * CONE
+
+
+def test_transforms_follow_each_other():
+    turns, shift = tomo.rotate("z", [0.1, 0.2]), tomo.translate(x=1.0)
+    both = tomo.trajectories.concatenate([turns, shift])
+    expected = tomo.trajectories.concatenate([turns * CONE[:2], shift * CONE[2:3]])
+    assert (both * CONE[:3]).is_close(expected, 0)
+    with pytest.raises(ArgumentError, match="geometries, or one or more transforms"):
+        tomo.trajectories.concatenate([turns, CONE])
+
+
 def test_scaling_and_mirrors():
     doubled = tomo.scale(2.0) * CONE
     expected = tomo.ConeBeam(5, (4, 6), (6.0, 4.0), 200.0, 300.0, offset=(2.0, -8.0))
