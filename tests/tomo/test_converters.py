@@ -266,15 +266,60 @@ def test_to_odl(odl, theirs, ours):
     np.testing.assert_allclose(centres_of_mass(np.asarray(y)), seen(ours), atol=NEAR)
 
 
+SOME_WAY = tomo.translate(3.0, -2.0, 4.0) * tomo.rotate((1.0, 2.0, -0.5), 0.4)
+HELIX = tomo.ConeBeam.helical(2, 30.0, 9, **CONE).shift_detector(u=3.0, v=-2.0)
+CYLINDERS = tomo.ConeBeam(ANGLES, **CONE, offset=(2.0, -3.0), curved=True)
+AXES = {
+    "laminography": tomo.rotate("x", 0.5) * tomo.ParallelBeam(ANGLES, (101, 121), (1.0, 0.8)),
+    "parallel": SOME_WAY * tomo.ParallelBeam(ANGLES, (101, 121), (1.0, 0.8), offset=(2.0, 1.0)),
+    "tilted": SOME_WAY * tomo.ConeBeam(ANGLES, **CONE, offset=(2.0, -3.0)),
+    "upside down": tomo.rotate("x", np.pi) * tomo.ConeBeam(ANGLES, **CONE, offset=(2.0, -3.0)),
+    "moved": tomo.translate(1.0, 2.0) * tomo.ConeBeam(ANGLES, **CONE),
+    "helix": HELIX,
+    "tilted helix": SOME_WAY * HELIX,
+    "turned cylinder": tomo.rotate("z", 0.1) * CYLINDERS,
+    "cylinder about x": tomo.rotate("y", np.pi / 2) * CYLINDERS,
+    "helix of cylinders": tomo.translate(z=2.0 * ANGLES) * CYLINDERS,
+}
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_to_odl_about_any_axis(odl, theirs, name):
+    """Pixels and sources by ODL's own methods, view by view."""
+    ours = AXES[name]
+    geometry = converters.to_odl(ours)
+    pixels = ours.frames.pixels(ours.detector_shape)
+    u, v = (np.asarray(a) for a in geometry.det_partition.coord_vectors)
+    for i, angle in enumerate(geometry.motion_partition.points()[:, 0]):
+        at = [[0, 0], [100, 0], [20, 90]]
+        places = np.array([geometry.det_point_position(angle, [u[n], v[m]]) for m, n in at])
+        expected = np.array([pixels[i, m, n] for m, n in at])
+        if ours.frames.parallel:  # whose detector may stand anywhere along the rays
+            along = ours.ray_directions[i]
+            np.testing.assert_allclose(-geometry.det_to_src(angle, [0, 0]), along, atol=1e-9)
+            across = np.eye(3) - np.outer(along, along)
+            places, expected = places @ across, expected @ across
+        else:
+            np.testing.assert_allclose(
+                geometry.src_position(angle), ours.source_positions[i], atol=1e-6
+            )
+        np.testing.assert_allclose(places, expected, atol=1e-6)
+
+
 def test_to_odl_takes_what_is_regular(odl):
     cone = tomo.ConeBeam(ANGLES, **CONE, offset=(2.0, -3.0))
     trip = converters.from_tomosipo(converters.to_tomosipo(cone))
     assert converters.from_odl(converters.to_odl(trip)).is_close(cone, 1e-9)
     refused = [
-        (tomo.rotate("x", 0.1) * cone, "turn rigidly about the z axis"),
-        (tomo.translate(x=1.0) * cone, "turn rigidly about the z axis"),
-        (tomo.rotate("z", 0.1) * tomo.ConeBeam(ANGLES, **CONE, curved=True), "turn rigidly"),
+        (cone.rotate_detector(roll=0.1), "turn rigidly about the z axis"),
+        (tomo.translate(z=[0.0, 1.0, 5.0, 4.0]) * cone, "rise evenly"),
+        (tomo.scale(1 + 0.01 * np.arange(4)[:, None]) * cone, "turn rigidly about the z axis"),
+        (
+            tomo.translate(x=1.0) * tomo.FanBeam(ANGLES, **WIDE, sod=200.0, sdd=300.0),
+            "turn rigidly",
+        ),
         (cone[::-1], "angles that rise"),
+        (tomo.rotate("z", 0.3) * (tomo.rotate("x", 0.7) * CYLINDERS), "not perpendicular"),
     ]
     for geometry, message in refused:
         with pytest.raises(NotSupportedError, match=message):

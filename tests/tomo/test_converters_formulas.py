@@ -161,6 +161,77 @@ def test_leap_fan_and_parallel():
         np.testing.assert_allclose(back[name], fan[name], atol=1e-12)
 
 
+def leap_columns(p, n, rows, columns):
+    """A source of LEAP, and a pixel of its curved detector, a cylinder of radius sdd about the source.
+
+    u = (k - centerCol) atan(pixelWidth / sdd) is an angle, v = (j - centerRow) pixelHeight.
+    """
+    phi = np.deg2rad(p["phis"]) - math.pi / 2
+    height = p["helicalPitch"] * (phi[n] - (phi[0] + phi[-1]) / 2)
+    theta = np.array([math.cos(phi[n]), math.sin(phi[n]), 0.0])
+    perp = np.array([-math.sin(phi[n]), math.cos(phi[n]), 0.0])
+    u = (columns - p["centerCol"]) * math.atan(p["pixelWidth"] / p["sdd"])
+    v = (rows - p["centerRow"]) * p["pixelHeight"]
+    source = p["sod"] * theta - p.get("tau", 0.0) * perp + [0, 0, height]
+    return source, source - p["sdd"] * (math.cos(u) * theta - math.sin(u) * perp) + [0, 0, v]
+
+
+def test_leap_curved():
+    many = {**LEAP, "helicalPitch": 4.0, "tau": 3.0, "detectorType": "CURVED"}
+    circle = {**LEAP, "helicalPitch": 0.0, "detectorType": "CURVED"}
+    for theirs in (many, circle):
+        ours = converters.from_leap(theirs, "conebeam")
+        pixels = ours.frames.pixels((101, 121))
+        for n, row, column in ((0, 0, 0), (2, 100, 10), (3, 30, 120)):
+            source, place = leap_columns(theirs, n, row, column)
+            np.testing.assert_allclose(ours.source_positions[n], source, atol=1e-9)
+            np.testing.assert_allclose(pixels[n, row, column], place, atol=1e-9)
+    # And back, from a circle and from a helix that is given by its vectors.
+    helix = tomo.ConeBeam.helical(2, 12.0, 9, **CONE, curved=True).shift_detector(u=3.0, v=-2.0)
+    for geometry in (converters.from_leap(circle), helix):
+        back = converters.to_leap(geometry)
+        assert back["detectorType"] == "CURVED"
+        assert converters.from_leap(back).is_close(geometry, 1e-9)
+        pixels = geometry.frames.pixels((101, 121))
+        for n, row, column in ((0, 0, 0), (2, 100, 10), (3, 30, 120)):
+            source, place = leap_columns(back, n, row, column)
+            np.testing.assert_allclose(geometry.source_positions[n], source, atol=1e-9)
+            np.testing.assert_allclose(pixels[n, row, column], place, atol=1e-9)
+    with pytest.raises(NotSupportedError, match="z = 0"):
+        converters.to_leap(tomo.translate(z=5.0) * helix)
+    with pytest.raises(NotSupportedError, match="about the z axis"):
+        converters.to_leap(tomo.rotate("x", 0.2) * helix)
+    with pytest.raises(NotSupportedError, match="tiltAngle"):
+        converters.from_leap({**circle, "tiltAngle": 5.0})
+    with pytest.raises(ArgumentError, match="detectorType must be"):
+        converters.from_leap({**circle, "detectorType": "BENT"})
+
+
+def test_leap_takes_vectors():
+    """Parallel beams that turn about z; fans as modular beams of one row, or as fans if they turn rigidly."""
+    beam = tomo.ParallelBeam(ANGLES, (101, 121), (1.0, 0.8), offset=(2.0, 3.0))
+    trip = converters.from_tomosipo(converters.to_tomosipo(beam))
+    for name, value in converters.to_leap(beam).items():
+        np.testing.assert_allclose(converters.to_leap(trip)[name], value, atol=1e-9)
+    flat = converters.to_leap(tomo.ParallelBeam(ANGLES, 121, 0.8, offset=3.0))
+    assert (flat["numRows"], flat["numCols"]) == (1, 121)
+    fan = tomo.FanBeam(ANGLES, 121, 0.8, 200.0, 300.0, offset=3.0)
+    turned_fan = tomo.rotate("z", 0.1) * fan
+    back = converters.from_leap(converters.to_leap(turned_fan), "fanbeam")
+    assert back.is_close(turned_fan, 1e-9)
+    moved = tomo.translate(x=5.0) * fan
+    modular = converters.to_leap(moved)
+    assert modular["numRows"] == 1
+    for name, expected in (
+        ("sourcePositions", moved.source_positions),
+        ("moduleCenters", moved.detector_positions),
+    ):
+        np.testing.assert_allclose(modular[name], np.pad(expected, ((0, 0), (0, 1))))
+    np.testing.assert_allclose(
+        modular["colVectors"][:, :2] * modular["pixelWidth"], moved.frames.u_steps
+    )
+
+
 def test_leap_refuses():
     with pytest.raises(ArgumentError, match="say kind='conebeam' or kind='fanbeam'"):
         converters.from_leap(LEAP)
@@ -183,9 +254,10 @@ def test_leap_refuses():
     )
     with pytest.raises(NotSupportedError, match="perpendicular"):
         converters.to_leap(skewed)
-    for other in (tomo.ParallelBeam(4), tomo.FanBeam(4, 5, 1.0, 10.0, 20.0, curved=True)):
-        with pytest.raises(NotSupportedError, match="LEAP takes cones"):
-            converters.to_leap(other)
+    with pytest.raises(NotSupportedError, match="fans have flat detectors"):
+        converters.to_leap(tomo.FanBeam(4, 5, 1.0, 10.0, 20.0, curved=True))
+    with pytest.raises(NotSupportedError, match="about the z axis"):
+        converters.to_leap(tomo.rotate("x", 0.3) * tomo.ParallelBeam(4, (3, 5)))
 
 
 def test_leap_volume():

@@ -153,6 +153,33 @@ def test_pyronn_and_back():
         np.testing.assert_allclose(seen(ours), np.array([100, 120]) - seen(cone), atol=1e-9)
 
 
+def test_what_is_no_circle_goes_to_pyronn_by_its_trajectory():
+    """Matrices, in the order of our rows and columns, where each puts the ball; rays in 2D."""
+    cone = tomo.ConeBeam(THETA, **CONE, offset=(2.0, 3.0))
+    for given in (
+        tomo.rotate("x", 0.1) * cone,
+        cone.shift_detector(u=np.arange(4.0)),
+        tomo.ConeBeam.helical(1, 8.0, 4, **CONE),
+        tomo.ConeBeam([0.0, 1.0, 1.5], **CONE),
+    ):
+        kind, theirs = converters.to_pyronn(given)
+        assert kind == "cone_3d"
+        uvw = theirs["trajectory"] @ np.array([12.0, -7.0, 5.0, 1.0])
+        np.testing.assert_allclose((uvw[:, :2] / uvw[:, 2:])[:, ::-1], seen(given), atol=0.1)
+        assert converters.from_pyronn(kind, theirs).is_close(given, 1e-9)
+    uneven = {"angles": [0.0, 1.0, 1.5, 4.0], "detector": 121, "pitch": 0.8, "offset": 3.0}
+    fan = tomo.FanBeam(**uneven, sod=200.0, sdd=300.0)
+    for ours in (fan, tomo.ParallelBeam(**uneven)):
+        kind, theirs = converters.to_pyronn(ours)
+        rays = theirs["trajectory"]
+        u = 0.8 * np.stack([-rays[:, 1], rays[:, 0]], axis=1)
+        place = (theirs["detector_origin"][0] / 0.8 + 60) * u
+        way = None if ours is fan else rays
+        expected = on_detector(-200 * rays, 100 * rays + place, [u], (121,), way)
+        columns = 120 - expected if ours is fan else expected
+        np.testing.assert_allclose(seen(ours), columns, atol=0.1)
+
+
 def test_pyronn_refuses():
     with pytest.raises(NotSupportedError, match="parallel_2d, fan_2d or cone_3d"):
         converters.from_pyronn("parallel_3d", PANEL)
@@ -164,13 +191,12 @@ def test_pyronn_refuses():
         converters.from_pyronn("fan_2d", {**ROW, "angular_range": None})
     with pytest.raises(ArgumentError, match="number_of_projections is 4"):
         converters.from_pyronn("parallel_2d", {**ROW, "trajectory": [[1, 0], [0, 1]]})
-    cone = tomo.ConeBeam(4, (3, 5), 1.0, 10.0, 20.0)
+    fan = tomo.FanBeam(4, 5, 1.0, 10.0, 20.0)
     refused = [
         (tomo.ParallelBeam(4, (3, 5)), "parallel beams in 3D"),
         (tomo.FanBeam(4, 5, 1.0, 10.0, 20.0, curved=True), "curved"),
-        (tomo.ConeBeam([0.0, 1.0, 1.5], (3, 5), 1.0, 10.0, 20.0), "equally spaced"),
-        (tomo.rotate("x", 0.1) * cone, "turn rigidly about the z axis"),
-        (cone.shift_detector(u=np.arange(4.0)), "turn rigidly about the z axis"),
+        (tomo.ConeBeam(4, (3, 5), 1.0, 10.0, 20.0, curved=True), "curved"),
+        (fan.shift_detector(u=np.arange(4.0)), "turn rigidly about the z axis"),
     ]
     for geometry, message in refused:
         with pytest.raises(NotSupportedError, match=message):

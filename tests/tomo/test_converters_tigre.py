@@ -140,6 +140,26 @@ def test_parallel():
     agrees(regular, None, 0 * across, [UP, 0.8 * across], rays=turned(ANGLES, (-1.0, 0, 0)))
 
 
+def test_to_parallel():
+    """TIGRE moves a parallel detector along u by COR, which moves both ends of a ray."""
+    beam = tomo.ParallelBeam(ANGLES, (101, 121), (1.0, 0.8), offset=(0.0, -3.0))
+    by_vectors = converters.from_tomosipo(converters.to_tomosipo(beam))
+    for given in (beam, by_vectors):
+        theirs = converters.to_tigre(given)
+        filled = {**NOTHING, **theirs, "COR": np.full(4, theirs["COR"])}
+        filled["angles"] = np.stack([theirs["angles"], 0 * ANGLES, 0 * ANGLES], axis=1)
+        filled |= {"DSO": np.full(4, theirs["DSO"]), "DSD": np.full(4, theirs["DSD"])}
+        sources, centres, v, u = vectors(filled, parallel=True)
+        agrees(given, None, centres, [v, u], rays=centres - sources)
+        assert theirs["DSD"] - theirs["DSO"] > 0.5 * np.hypot(101, 97)
+        back = converters.from_tigre(theirs)
+        np.testing.assert_allclose(seen(back), seen(beam), atol=1e-9)
+    with pytest.raises(NotSupportedError, match="centred along v"):
+        converters.to_tigre(tomo.ParallelBeam(4, (3, 5), offset=(1.0, 0.0)))
+    with pytest.raises(NotSupportedError, match="turn rigidly about the z axis"):
+        converters.to_tigre(tomo.rotate("x", 0.1) * beam)
+
+
 def test_objects():
     class Geometry:
         def __init__(self):
@@ -178,7 +198,7 @@ def test_what_is_refused():
         [[0, -9, 0]], [[0, 9, 0]], [[0.2, 0, 1]], [[1, 0, 0]], (3, 3)
     )
     refused = [
-        (tomo.ParallelBeam(4), "cone beam"), (tomo.ConeBeam(4, **CONE, curved=True), "curved"),
+        (tomo.ParallelBeam(4), "parallel beam in 3D"), (tomo.ConeBeam(4, **CONE, curved=True), "curved"),
         (skewed, "perpendicular"),
         (tomo.trajectories.concatenate([cone, tomo.scale(2.0) * cone]), "one size"),
     ]  # fmt: skip

@@ -12,13 +12,17 @@ from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines, regular_of_lines
 from opalg.tomo.converters.parameters import (
+    ROUNDING,
     array,
     flat_vectors,
     named,
     number,
+    regular_form,
     turned_back,
     whole,
 )
+from opalg.tomo.converters.turning import turning
+from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray, as_vectors
 from opalg.tomo.geometry import Geometry
@@ -32,7 +36,7 @@ _CENTRE = ("centerRow", "centerCol")
 _VECTORS = ("sourcePositions", "moduleCenters", "rowVectors", "colVectors")
 _ONLY_CONE = ("helicalPitch", "tiltAngle", "pitchAngle")
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "conebeam": (("phis", "sod", "sdd"), (*_CENTRE, "tau", *_ONLY_CONE)),
+    "conebeam": (("phis", "sod", "sdd"), (*_CENTRE, "tau", *_ONLY_CONE, "detectorType")),
     "fanbeam": (("phis", "sod", "sdd"), (*_CENTRE, "tau")),
     "parallelbeam": (("phis",), _CENTRE),
     "modularbeam": (_VECTORS, ()),
@@ -49,7 +53,8 @@ def from_leap(
     parameters : mapping
         Of ``set_conebeam``, ``set_fanbeam``, ``set_parallelbeam`` or ``set_modularbeam``; the names of the
         vectors may end in "_in". Angles are degrees, ``helicalPitch`` mm per radian, ``centerRow`` and
-        ``centerCol`` the pixel indices that face source and axis, by default the middle.
+        ``centerCol`` the pixel indices that face source and axis, by default the middle. ``detectorType``,
+        "FLAT" or "CURVED", is what ``get_detectorType`` says: CURVED after ``set_curvedDetector()``.
     kind : {"conebeam", "fanbeam", "parallelbeam", "modularbeam"}, optional
         Needed where the names alone do not tell: for a cone without helicalPitch and tiltAngle, and a fan.
 
@@ -63,12 +68,12 @@ def from_leap(
     ArgumentError
         If a name is missing or unknown, or ``kind`` is needed.
     NotSupportedError
-        For ``pitchAngle``, and for fans of several rows: those are one `FanBeam`, and slices are a batch.
+        For ``pitchAngle``, for curved detectors with ``tiltAngle``, and for fans of several rows: those are
+        one `FanBeam`, and slices are a batch.
 
     Notes
     -----
-    Flat detectors, LEAP's default. After ``set_curvedDetector()`` a column is ``atan(pixelWidth / sdd)``
-    wide: ``ConeBeam(..., curved=True)`` with that times ``sdd`` as pitch.
+    On a curved detector a column of LEAP is ``atan(pixelWidth / sdd)`` wide.
 
     References
     ----------
@@ -114,6 +119,12 @@ def from_leap(
         return ParallelBeam(angles, (rows, columns), pitch, offset)
     sod, sdd = number(p, "sod"), number(p, "sdd")
     tau, rise, tilt, slope = (number(p, name) for name in ("tau", *_ONLY_CONE))
+    curved = _is_curved(p)
+    if curved:
+        if tilt:
+            raise NotSupportedError("LEAP's curved detectors have no tiltAngle")
+        arc = sdd * np.arctan(pitch[1] / sdd)  # of a column
+        pitch, offset = (pitch[0], arc), [offset[0], offset[1] / pitch[1] * arc]
     if slope:
         raise NotSupportedError(
             "LEAP does not document the sense of pitchAngle; use set_modularbeam"
@@ -127,30 +138,38 @@ def from_leap(
             )
         fan = regular_of_lines(FanBeam, angles, columns, pitch[1], sod, sdd, offset=offset[1])
         return aside * fan if tau else fan
-    cone = regular_of_lines(ConeBeam, angles, (rows, columns), pitch, sod, sdd, offset=offset)
+    cone = regular_of_lines(
+        ConeBeam, angles, (rows, columns), pitch, sod, sdd, offset=offset, curved=curved
+    )
     if not (tau or rise or tilt):
         return cone
     # The detector turns about the pixel that faces the axis, in the middle before it is shifted.
     up, right = cone.offset
     centred = cone.shift_detector(u=-right, v=-up)
-    turned = centred.rotate_detector(roll=np.deg2rad(tilt)).shift_detector(u=right, v=up)
+    if tilt:
+        centred = centred.rotate_detector(roll=np.deg2rad(tilt))
+    turned = centred.shift_detector(u=right, v=up)
     heights = rise * (turns - (turns[0] + turns[-1]) / 2)
     return translate(z=heights) * (aside * turned)
 
 
 def to_leap(geometry: Geometry) -> dict[str, Any]:
-    """Arguments of ``set_modularbeam`` for a cone, of ``set_fanbeam`` or ``set_parallelbeam`` for the others.
+    """Arguments of ``set_modularbeam``, ``set_conebeam``, ``set_fanbeam`` or ``set_parallelbeam``.
 
     Parameters
     ----------
     geometry : ConeBeam, FanBeam or ParallelBeam
-        Any cone with a flat detector of perpendicular rows and columns; a regular flat fan (one row); a
-        regular parallel beam in 3D.
+        Any cone or fan with a flat detector of perpendicular rows and columns; a cone with a detector on a
+        cylinder about the source, and a parallel beam, that turn rigidly about z, the cone also along a
+        helix.
 
     Returns
     -------
     dict
-        Arguments by name; angles in degrees, vectors of shape (views, 3).
+        Arguments by name; angles in degrees, vectors of shape (views, 3). Flat cones, and fans that do not
+        turn rigidly about z, are modular beams, those fans of one row of height 1. A curved cone is one of
+        ``set_conebeam``, with one name that is no argument: ``detectorType``, which is "CURVED", stands for
+        a call of ``set_curvedDetector()``.
 
     Raises
     ------
@@ -168,32 +187,43 @@ def to_leap(geometry: Geometry) -> dict[str, Any]:
     >>> tomo.converters.to_leap(cone)["pixelHeight"]
     2.0
     """
-    if isinstance(geometry, ConeBeam):
-        return _modular(geometry)
-    flat = isinstance(geometry, ParallelBeam) and geometry.ndim == 3
-    if isinstance(geometry, FanBeam):
-        flat = not geometry.curved
-    if not geometry.regular or not flat:
-        raise NotSupportedError(
-            "LEAP takes cones, regular fans with a flat detector and regular parallel beams in 3D, got a "
-            f"{geometry}"
-        )
-    rows, columns = (1, *geometry.detector_shape)[-2:]
-    height, width = (geometry.pitch[0], geometry.pitch[-1])
-    v, u = (0.0, *geometry.offset)[-2:]
-    found: dict[str, Any] = {
-        "numAngles": geometry.num_views,
+    if isinstance(geometry, DivergentBeam) and not geometry.curved:
+        if isinstance(geometry, ConeBeam):
+            return _modular(geometry)
+        try:
+            regular_form(geometry, "LEAP")
+        except NotSupportedError:
+            return _modular(geometry)
+    elif isinstance(geometry, FanBeam):
+        raise NotSupportedError("LEAP's fans have flat detectors, got a curved one")
+    found = turning(geometry, "LEAP")
+    if not found.about_z:
+        raise NotSupportedError("LEAP takes curved cones and parallel beams about the z axis only")
+    regular = found.regular
+    rows, columns = (1, *regular.detector_shape)[-2:]
+    height, width = (regular.pitch[0], regular.pitch[-1])
+    v, u = (0.0, *regular.offset)[-2:]
+    arguments: dict[str, Any] = {
+        "numAngles": regular.num_views,
         "numRows": rows,
         "numCols": columns,
         "pixelHeight": height,
         "pixelWidth": width,
         "centerRow": (rows - 1) / 2 - v / height,
         "centerCol": (columns - 1) / 2 - u / width,
-        "phis": np.rad2deg(geometry.angles),
+        "phis": np.rad2deg(found.angles),
     }
-    if isinstance(geometry, FanBeam):
-        found |= {"sod": geometry.sod, "sdd": geometry.sdd}
-    return found
+    if not isinstance(regular, ParallelBeam):
+        arguments |= {"sod": regular.sod, "sdd": regular.sdd}
+    if isinstance(regular, ConeBeam):
+        middle = found.height + found.rise * (found.angles[0] + found.angles[-1]) / 2
+        if abs(middle) > ROUNDING * regular.sod:
+            raise NotSupportedError(
+                f"the middle of a scan is at z = 0 in LEAP, here at {middle:g}: move geometry and grid"
+            )
+        arguments["pixelWidth"] = regular.sdd * float(np.tan(width / regular.sdd))
+        arguments |= {"helicalPitch": found.rise, "detectorType": "CURVED"}
+    return arguments
 
 
 def grid_from_leap(parameters: Mapping[str, Any], dtype: str = "float32") -> Grid:
@@ -240,11 +270,18 @@ def _kind(given: Mapping[str, Any]) -> str:
         return "modularbeam"
     if "sod" not in given and "sdd" not in given:
         return "parallelbeam"
-    if given.keys() & set(_ONLY_CONE):
+    if given.keys() & {*_ONLY_CONE, "detectorType"}:
         return "conebeam"
     raise ArgumentError(
         "LEAP's fans and cones have the same names: say kind='conebeam' or kind='fanbeam'"
     )
+
+
+def _is_curved(given: Mapping[str, Any]) -> bool:
+    kind = str(given.get("detectorType", "FLAT")).upper()
+    if kind not in ("FLAT", "CURVED"):
+        raise ArgumentError(f"detectorType must be 'FLAT' or 'CURVED', got {kind!r}")
+    return kind == "CURVED"
 
 
 def _count(views: int, *arrays: FloatArray) -> None:
@@ -252,14 +289,14 @@ def _count(views: int, *arrays: FloatArray) -> None:
         raise ArgumentError(f"numAngles is {views}, got {[len(a) for a in arrays]} entries")
 
 
-def _modular(geometry: ConeBeam) -> dict[str, Any]:
+def _modular(geometry: Geometry) -> dict[str, Any]:
     sources, centres, u, v = flat_vectors(geometry, "LEAP")
     height, width = (np.linalg.norm(steps, axis=1) for steps in (v, u))
     if np.ptp(height) > 1e-9 * height[0] or np.ptp(width) > 1e-9 * width[0]:
         raise NotSupportedError("LEAP takes pixels of one size in all views")
     if (np.abs((u * v).sum(axis=1)) > 1e-9 * height * width).any():
         raise NotSupportedError("LEAP's detectors have perpendicular rows and columns")
-    rows, columns = geometry.detector_shape
+    rows, columns = (1, *geometry.detector_shape)[-2:]
     return {
         "numAngles": geometry.num_views,
         "numRows": rows,

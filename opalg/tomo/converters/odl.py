@@ -14,7 +14,7 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines
-from opalg.tomo.converters.parameters import regular_form
+from opalg.tomo.converters.turning import turning
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -104,8 +104,8 @@ def to_odl(geometry: Geometry) -> Any:
     Parameters
     ----------
     geometry : ParallelBeam, FanBeam or ConeBeam
-        In which source and detector turn rigidly about z: regular, or by vectors that amount to it. Angles
-        rise from view to view, as ODL wants them.
+        In which source and detector turn rigidly about any axis, and rise evenly along it: regular, or by
+        vectors that amount to it; in 2D about the origin. Angles rise from view to view, as ODL wants them.
 
     Returns
     -------
@@ -135,8 +135,8 @@ def to_odl(geometry: Geometry) -> Any:
     >>> theirs.src_radius, theirs.det_radius, theirs.partition.shape
     (100.0, 50.0, (4, 6, 5))
     """
-    regular = regular_form(geometry, "ODL")
-    angles = regular.angles
+    found = turning(geometry, "ODL")
+    regular, angles = found.regular, found.angles
     if len(angles) > 1 and not (np.diff(angles) > 0).all():
         raise NotSupportedError("ODL takes angles that rise from view to view")
     from opalg.interop.odl import import_odl
@@ -152,13 +152,25 @@ def to_odl(geometry: Geometry) -> Any:
         pitch[0], middle[0] = pitch[0] / regular.sdd, middle[0] / regular.sdd
     half = shape * pitch / 2
     pixels = odl.uniform_partition((middle - half).tolist(), (middle + half).tolist(), shape)
-    if isinstance(regular, ParallelBeam):
-        beam = theirs.Parallel2dGeometry if regular.ndim == 2 else theirs.Parallel3dAxisGeometry
-        return beam(views, pixels)
-    radii = (regular.sod, regular.sdd - regular.sod)
+    radii = () if isinstance(regular, ParallelBeam) else (regular.sod, regular.sdd - regular.sod)
     if regular.ndim == 2:
+        if not radii:
+            return theirs.Parallel2dGeometry(views, pixels)
         return theirs.FanBeamGeometry(views, pixels, *radii, regular.sdd if curved else None)
-    return theirs.ConeBeamGeometry(views, pixels, *radii, (regular.sdd, None) if curved else None)
+    placed: dict[str, Any] = {}
+    if not found.about_z:
+        x, y, z = found.axes.T
+        ahead = "src_to_det_init" if radii else "det_pos_init"
+        placed = {"axis": z, ahead: y.copy(), "det_axes_init": (x, z), "translation": found.centre}
+    if not radii:
+        return theirs.Parallel3dAxisGeometry(views, pixels, **placed)
+    if found.rise or found.height:
+        placed |= {"pitch": 2 * np.pi * found.rise, "offset_along_axis": found.height}
+    curve = (regular.sdd, None) if curved else None
+    try:
+        return theirs.ConeBeamGeometry(views, pixels, *radii, curve, **placed)
+    except ValueError as error:  # axes of a cylinder must be perpendicular to the last bit
+        raise NotSupportedError(f"ODL does not take this geometry: {error}") from None
 
 
 def grid_from_odl(space: Any, dtype: str = "float32") -> Grid:

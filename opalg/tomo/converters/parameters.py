@@ -16,6 +16,7 @@ from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
 
 __all__ = [
+    "ROUNDING",
     "array",
     "flat_vectors",
     "named",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 # Of the distance between source and detector: rounding, and the float32 of some packages.
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 
 
 def named(
@@ -124,13 +125,20 @@ def regular_form(geometry: Geometry, package: str) -> Any:
         return geometry
     frames = geometry.frames
     found: Any = None
-    if frames.arc_centres is None:
+    arcs = frames.arc_centres
+    size = float(np.abs(frames.centres).max() + np.abs(frames.origins).max())
+    if arcs is None or np.abs(arcs - frames.origins)[:, :2].max() <= ROUNDING * size:
         angles = frames.angles
         zeros = np.zeros_like(angles)
         along = np.stack([-np.sin(angles), np.cos(angles), zeros][: frames.ndim], axis=1)
         across = np.stack([np.cos(angles), np.sin(angles), zeros][: frames.ndim], axis=1)
         ahead = (frames.centres * along).sum(axis=1)
-        offset: Any = float((frames.centres * across).sum(axis=1).mean())
+        aside = (frames.centres * across).sum(axis=1)
+        if arcs is not None:  # unrolled: the middle of the flat row that has the same columns
+            ways = ((frames.centres - frames.origins) * along).sum(axis=1)
+            radius = np.hypot(ways, aside)
+            ahead, aside = ahead - ways + radius, np.arctan2(aside, ways) * radius
+        offset: Any = float(aside.mean())
         if frames.ndim == 3:
             offset = (float(frames.centres[:, 2].mean()), offset)
         shape: Any = geometry.detector_shape if frames.ndim == 3 else geometry.detector_shape[0]
@@ -146,9 +154,9 @@ def regular_form(geometry: Geometry, package: str) -> Any:
             sod = -float((frames.origins * along).sum(axis=1).mean())
             beam = FanBeam if frames.ndim == 2 else ConeBeam
             if sod > 0 and ahead.mean() > 0:
-                found = beam(angles, shape, pitch, sod, sod + float(ahead.mean()), offset=offset)
-    size = float(np.abs(frames.centres).max() + np.abs(frames.origins).max())
-    if found is None or not found.frames.is_close(frames, _ROUNDING * size):
+                sdd = sod + float(ahead.mean())
+                found = beam(angles, shape, pitch, sod, sdd, arcs is not None, offset)
+    if found is None or not found.frames.is_close(frames, ROUNDING * size):
         raise NotSupportedError(
             f"{package} takes source and detector that turn rigidly about the z axis, got a "
             f"{type(geometry).__name__} given by vectors that do not"

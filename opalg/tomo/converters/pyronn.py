@@ -31,6 +31,7 @@ from opalg.tomo.converters.parameters import (
     turned_back,
     whole,
 )
+from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -155,19 +156,22 @@ def to_pyronn(geometry: Geometry) -> tuple[str, dict[str, Any]]:
     Parameters
     ----------
     geometry : ParallelBeam in 2D, FanBeam or ConeBeam
-        Flat, with equally spaced angles, in which source and detector turn rigidly about z: regular, or by
-        vectors that amount to it.
+        Flat. Any cone; a parallel beam or fan in which source and detector turn rigidly about the origin:
+        regular, or by vectors that amount to it.
 
     Returns
     -------
     kind : {"parallel_2d", "fan_2d", "cone_3d"}
     parameters : dict
-        See `from_pyronn`; with ``detector_origin`` and ``swap_detector_axis=False``.
+        See `from_pyronn`. Of equally spaced angles about z a circle: ``angular_range``, ``detector_origin``
+        and ``swap_detector_axis=False``, as its repository has them. Of other angles in 2D ``trajectory`` is
+        the rays, of other cones the projection matrices, and distances are means.
 
     Notes
     -----
-    Columns of a fan, and columns and rows of a cone, run the other way in PYRO-NN: hand over
-    ``y[:, ::-1]``, and ``y[:, ::-1, ::-1]``. Projections of a parallel beam stay as they are.
+    Columns of a fan, and columns and rows of a cone on a circle, run the other way in PYRO-NN: hand over
+    ``y[:, ::-1]``, and ``y[:, ::-1, ::-1]``. Projections of a parallel beam, and of a cone by matrices, stay
+    as they are.
 
     Raises
     ------
@@ -188,32 +192,42 @@ def to_pyronn(geometry: Geometry) -> tuple[str, dict[str, Any]]:
     >>> tomo.converters.from_pyronn(kind, parameters).is_close(beam)
     True
     """
-    regular = regular_form(geometry, "PYRO-NN")
-    if isinstance(regular, ParallelBeam):
-        if regular.ndim == 3:
-            raise NotSupportedError("PYRO-NN has no projector for parallel beams in 3D")
-    elif regular.curved:
+    if isinstance(geometry, ParallelBeam) and geometry.ndim == 3:
+        raise NotSupportedError("PYRO-NN has no projector for parallel beams in 3D")
+    if isinstance(geometry, DivergentBeam) and geometry.curved:
         raise NotSupportedError("a curved detector has no counterpart in PYRO-NN")
+    cone = isinstance(geometry, ConeBeam)
+    try:
+        regular = regular_form(geometry, "PYRO-NN")
+    except NotSupportedError:
+        if cone:
+            return "cone_3d", _by_matrices(geometry)
+        raise
     steps = np.diff(regular.angles)
     step = float(steps.mean()) if len(steps) else 0.0
-    if len(steps) and np.abs(steps - step).max() > 1e-9:
-        raise NotSupportedError("PYRO-NN's circular trajectories have equally spaced angles")
+    even = not len(steps) or np.abs(steps - step).max() <= 1e-9
+    if cone and not even:
+        return "cone_3d", _by_matrices(geometry)
     pitch, offset = np.array(regular.pitch), np.array(regular.offset)
     if isinstance(regular, ParallelBeam):
-        kind, start, sign = "parallel_2d", regular.angles[0] - np.pi / 2, 1
-    elif regular.ndim == 2:
-        kind, start, sign = "fan_2d", regular.angles[0] + np.pi / 2, -1
-    else:
-        kind, start, sign = "cone_3d", np.pi / 2 - regular.angles[0], -1
+        kind, turns, sign = "parallel_2d", regular.angles - np.pi / 2, 1
+    elif cone:
+        kind, turns, sign = "cone_3d", np.pi / 2 - regular.angles, -1
         step = -step
+    else:
+        kind, turns, sign = "fan_2d", regular.angles + np.pi / 2, -1
     found: dict[str, Any] = {
         "detector_shape": np.array(regular.detector_shape),
         "detector_spacing": pitch,
         "detector_origin": sign * offset - (np.array(regular.detector_shape) - 1) / 2 * pitch,
         "number_of_projections": regular.num_views,
-        "angular_range": [float(start), float(start + regular.num_views * step)],
         "swap_detector_axis": False,
     }
+    if even:
+        start = float(turns[0])
+        found["angular_range"] = [start, start + regular.num_views * step]
+    else:
+        found["trajectory"] = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     if sign < 0:
         found |= dict(zip(_DISTANCES, (regular.sod, regular.sdd), strict=True))
     return kind, found
@@ -254,6 +268,20 @@ def grid_from_pyronn(parameters: Any, dtype: str = "float32") -> Grid:
     half = (np.array(shape) - 1) / 2 * spacing
     origin = numbers({"volume_origin": -half} | p, "volume_origin", (ndim,)) + half
     return Grid(shape, spacing.tolist(), dtype, origin.tolist())
+
+
+def _by_matrices(geometry: Geometry) -> dict[str, Any]:
+    """A trajectory of measured matrices; the distances are of use to weights only."""
+    frames = geometry.frames
+    sdd = ((frames.centres - frames.origins) * frames.normals).sum(axis=1).mean()
+    sod = np.linalg.norm(frames.origins, axis=1).mean()
+    return {
+        "detector_shape": np.array(geometry.detector_shape),
+        "detector_spacing": np.array(geometry.pitch),
+        "number_of_projections": geometry.num_views,
+        "trajectory": geometry.to_matrices(),
+        **dict(zip(_DISTANCES, (float(sod), float(sdd)), strict=True)),
+    }
 
 
 def _turns(p: Mapping[str, Any]) -> FloatArray:

@@ -18,7 +18,15 @@ from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid
 from opalg.tomo.cone import ConeBeam
 from opalg.tomo.converters.lines import of_lines, regular_of_lines
-from opalg.tomo.converters.parameters import array, flat_vectors, named, numbers, turned_back, whole
+from opalg.tomo.converters.parameters import (
+    array,
+    flat_vectors,
+    named,
+    numbers,
+    regular_form,
+    turned_back,
+    whole,
+)
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
 from opalg.tomo.parallel import ParallelBeam
@@ -124,23 +132,25 @@ def from_tigre(parameters: Any, angles: npt.ArrayLike | None = None) -> ConeBeam
 
 
 def to_tigre(geometry: Geometry) -> dict[str, Any]:
-    """The attributes of a TIGRE cone geometry that tell where rays run, and ``angles``.
+    """The attributes of a TIGRE geometry that tell where rays run, and ``angles``.
 
     Parameters
     ----------
-    geometry : ConeBeam
-        Regular, or given by vectors; flat, with perpendicular rows and columns.
+    geometry : ConeBeam or ParallelBeam
+        A cone regular, or given by vectors; flat, with perpendicular rows and columns. A parallel beam in 3D
+        that turns rigidly about z, its detector moved along u only.
 
     Returns
     -------
     dict
         Numbers and ``angles`` of shape (views,) of a regular geometry; else ``angles`` (views, 3), and all
-        but the size of the detector per view.
+        but the size of the detector per view. ``mode`` is "parallel" for parallel beams; then COR moves the
+        detector along u (offDetector would slant the rays), and DSO and DSD are some lengths.
 
     Raises
     ------
     NotSupportedError
-        For other beams, curved detectors, and vectors that TIGRE's angles cannot tell.
+        For other beams, curved detectors, and vectors that TIGRE's numbers cannot tell.
 
     References
     ----------
@@ -157,8 +167,12 @@ def to_tigre(geometry: Geometry) -> dict[str, Any]:
     >>> tilted["angles"].round(9).tolist()
     [[-0.0, 0.2, 0.0]]
     """
+    if isinstance(geometry, ParallelBeam) and geometry.ndim == 3:
+        return _parallel(geometry)
     if not isinstance(geometry, ConeBeam):
-        raise NotSupportedError(f"TIGRE's geometry is a cone beam, got a {type(geometry).__name__}")
+        raise NotSupportedError(
+            f"TIGRE's geometry is a cone beam or a parallel beam in 3D, got {geometry}"
+        )
     sources, centres, u, v = flat_vectors(geometry, "TIGRE")
     found: dict[str, Any] = {"mode": "cone", "nDetector": np.array(geometry.detector_shape)}
     if geometry.regular:
@@ -239,6 +253,27 @@ def grid_from_tigre(parameters: Any, dtype: str = "float32") -> Grid:
     origin = array({"offOrigin": 0.0} | p, "offOrigin")
     first = {"offOrigin": origin[0] if origin.ndim == 2 else origin}
     return Grid(shape, spacing.tolist(), dtype, numbers(first, "offOrigin", (3,)).tolist())
+
+
+def _parallel(geometry: ParallelBeam) -> dict[str, Any]:
+    regular = regular_form(geometry, "TIGRE")
+    v, u = regular.offset
+    if v:
+        raise NotSupportedError(
+            f"TIGRE's parallel beams are centred along v, here v is moved by {v:g}: move geometry and grid"
+        )
+    size = np.array(regular.pitch) * regular.detector_shape
+    far = float(np.linalg.norm(size))  # in front of and behind all that is seen
+    return {
+        "mode": "parallel",
+        "nDetector": np.array(regular.detector_shape),
+        "dDetector": np.array(regular.pitch),
+        "sDetector": size,
+        "DSO": far,
+        "DSD": 2 * far,
+        "COR": u,
+        "angles": regular.angles - np.pi / 2,
+    }
 
 
 def _euler(given: Mapping[str, Any]) -> FloatArray:
