@@ -6,31 +6,25 @@ PyCUDA's driver module is handed in: `opalg.engines.cuda` imports it.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from opalg.engines import compiler, libcuda
+from opalg.engines.cuda_prepared import PlanData, Prepared
+from opalg.engines.cuda_streams import LEGACY, Streams
 from opalg.engines.divergent import DivergentPlan
-from opalg.engines.launches import Input, Launch, Output, Scratch, Table, Texture, launches
+from opalg.engines.launches import launches
 from opalg.engines.parallel import ParallelPlan
-from opalg.engines.textures import TextureCopy
+from opalg.engines.textures import TextureCopies
 from opalg.errors import DeviceError, DeviceMemoryError
 
-__all__ = ["Device", "Prepared"]
+__all__ = ["Device"]
 
-_LEGACY = (0, 1)  # two names of the stream that waits for all others
-_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
-_PLACES = (Input, Output, Scratch, Texture)
 _MOST_STAGING = 1 << 30  # bytes of page-locked memory that are kept between calls
-_ALIGNMENT = 256  # bytes; that of allocations
-_ALIGNED = {1: "0b", 2: "0h", 4: "0i", 8: "0q"}  # formats that take no room and move to a multiple
 
 
 class Device:
@@ -59,10 +53,11 @@ class Device:
         self.name = device.name()
         self.context = device.retain_primary_context()
         self.lock = threading.RLock()
+        self.streams = Streams(driver)
+        self._textures = TextureCopies(driver, self.out_of_memory)
         self._modules: dict[Any, Any] = {}
-        self._twins: dict[int, _Twin] = {}
-        self._plans: dict[int, _PlanData] = {}
-        self._gone: list[_PlanData] = []
+        self._plans: dict[int, PlanData] = {}
+        self._gone: list[PlanData] = []
         self._staging: list[Any] = []
         atexit.register(self.close)
 
@@ -77,19 +72,29 @@ class Device:
         if self.process != os.getpid():
             return
         with self:
-            for kept in (self._plans, self._modules, self._twins, self._gone, self._staging):
+            for kept in (
+                self._plans,
+                self._gone,
+                self._textures,
+                self.streams,
+                self._modules,
+                self._staging,
+            ):
                 kept.clear()
         self.context.detach()
 
-    def out_of_memory(self, needed: int) -> DeviceMemoryError:
+    def out_of_memory(
+        self,
+        needed: int,
+        advice: str = "pass fewer images at once, or NumPy arrays to an XrayTransform(..., "
+        'device="cuda", memory_limit=...), which takes them through the device in parts',
+    ) -> DeviceMemoryError:
         """The error that says what is there, what is needed and what to do."""
         with self:
-            free, total = self.driver.mem_get_info()
-        have, of, more = (f"{n / 2**20:,.0f}" for n in (free, total, needed))
+            sizes = *self.driver.mem_get_info(), needed
+        free, total, more = map(_in_words, sizes)
         return DeviceMemoryError(
-            f"device {self.ordinal} has {have} of {of} MiB free and {more} more are needed: pass fewer "
-            'images at once, or NumPy arrays to an XrayTransform(..., device="cuda", memory_limit=...), '
-            "which takes them through the device in parts"
+            f"device {self.ordinal} has {free} of {total} free, and {more} are needed at once: {advice}"
         )
 
     def module(self, source: str, defines: tuple[tuple[str, str], ...]) -> Any:
@@ -124,23 +129,40 @@ class Device:
         needed = launches(plan, direction, count, dtype, **dict(options))
         if not needed:
             raise DeviceError(f"no kernel was planned for {direction} of {count} images of {plan}")
-        with self.lock, self:
+        # Captures of other threads go on undisturbed.
+        with self.lock, self, libcuda.outside_of_captures():
             data = self._plans.get(id(plan))
             if data is None:
-                data = self._plans[id(plan)] = _PlanData(self)
+                data = self._plans[id(plan)] = PlanData(self._upload)
                 weakref.finalize(plan, self._forget, id(plan)).atexit = False
             if key in data.prepared:  # by another thread
                 return data.prepared[key]
-            self.refuse_capture(stream, f"the first {direction} of a plan compiles and uploads")
-            self._gone.clear()  # memory is freed with the context in place, and outside of captures
-            data.prepared[key] = Prepared(needed, self, data, dtype)
+            self._refuse_capture(stream, f"the first {direction} of a plan compiles and uploads")
+            self._free_gone()
+            data.prepared[key] = Prepared(needed, self.module, data, dtype)
             # Uploads are on the legacy stream, for which other streams need not wait.
             self.driver.Context.synchronize()
             return data.prepared[key]
 
-    def refuse_capture(self, stream: int, what: str) -> None:
-        """Raise an error if the caller's stream is being captured."""
-        if stream not in _LEGACY and libcuda.is_capturing(stream):
+    def _free_gone(self) -> None:
+        # Here the context is in place, and nothing is captured that could use the memory.
+        gone, self._gone = self._gone, []
+        if gone:
+            self.driver.Context.synchronize()
+            gone.clear()
+            self._textures.release_unused()
+
+    def _upload(self, array: np.ndarray[Any, Any]) -> Any:
+        try:
+            memory = self.driver.mem_alloc(max(array.nbytes, 1))
+        except self.driver.MemoryError:
+            raise self.out_of_memory(array.nbytes) from None
+        if array.nbytes:
+            self.driver.memcpy_htod(memory, array)
+        return memory
+
+    def _refuse_capture(self, stream: int, what: str) -> None:
+        if stream not in LEGACY and libcuda.is_capturing(stream):
             raise DeviceError(
                 f"{what}, which cannot be captured into a CUDA graph: call the operator once, with arrays "
                 "of this shape and on this stream, before the capture"
@@ -166,7 +188,7 @@ class Device:
 
     def set_to_zero(self, pointer: int, size: int, stream: int) -> None:
         """Write zeros, on the caller's stream."""
-        with self, self._ordered(stream) as own:
+        with self, self.streams.ordered(stream) as own:
             self.driver.memset_d8_async(pointer, 0, size, own)
 
     def launch(self, prepared: Prepared, pointers: dict[type, Any], stream: int) -> None:
@@ -180,162 +202,12 @@ class Device:
         stream : int
             Handle of the caller's stream.
         """
-        with self, self._ordered(stream) as own:
-            prepared.launch(pointers, stream, own)
-
-    @contextmanager
-    def _ordered(self, stream: int) -> Iterator[Any]:
-        """A stream of PyCUDA's that runs in the place of the caller's; None for the legacy stream."""
-        if stream in _LEGACY:
-            yield None
-            return
-        twin = self._twins.get(stream)
-        if twin is None:
-            # The stream of a capture is often new.
-            with self.lock, libcuda.outside_of_captures():
-                twin = self._twins.setdefault(stream, _Twin(self.driver, stream))
-        twin.fork()
-        try:
-            yield twin.stream
-        finally:
-            twin.join()
+        with self, self.streams.ordered(stream) as own:
+            prepared.launch(pointers, own, self._textures)
 
 
-class Prepared:
-    """Launches with everything that can be done beforehand: functions, constant data, argument formats."""
-
-    def __init__(
-        self, needed: Sequence[Launch], device: Device, owner: _PlanData, dtype: str
-    ) -> None:
-        self.scratch: list[slice] = []  # parts of one piece of memory, in bytes
-        self._device = device
-        self._dtype = dtype
-        self._textures: dict[int, Texture] = {}
-        self._copies: dict[int, dict[int, TextureCopy]] = {}  # by stream, then by texture
-        self._places: dict[int, int] = {}
-        self._launches = needed  # keeps alive what is known by its identity
-        # Function, launch, arguments, and which of them are known at a call only.
-        self._steps: list[tuple[Any, Launch, list[Any], list[tuple[int, Any]]]] = []
-        for launch in needed:
-            function = device.module(launch.source, launch.defines).get_function(launch.kernel)
-            arguments = [self._argument(argument, owner) for argument in launch.arguments]
-            function.prepare("".join(letter for letter, _ in arguments))
-            values = [value for _, value in arguments]
-            later = [(k, v) for k, v in enumerate(values) if isinstance(v, _PLACES)]
-            self._steps.append((function, launch, values, later))
-
-    def _argument(self, argument: Any, owner: _PlanData) -> tuple[str, Any]:
-        """Format of an argument, and its value or what stands for it until there is one."""
-        if isinstance(argument, (Input, Output)):
-            return "P", argument
-        if isinstance(argument, Table):
-            return "P", owner.upload(argument.array)
-        if isinstance(argument, Scratch):
-            # One object in several launches is one piece of memory.
-            if id(argument) not in self._places:
-                self._places[id(argument)] = len(self.scratch)
-                start = self.scratch[-1].stop if self.scratch else 0
-                end = start + -(-argument.bytes // _ALIGNMENT) * _ALIGNMENT
-                self.scratch.append(slice(start, end))
-            return "P", argument
-        if isinstance(argument, Texture):
-            self._argument(argument.of, owner)
-            self._textures[id(argument)] = argument
-            return "Q", argument
-        if isinstance(argument, np.void):
-            dtype = argument.dtype
-            return f"{_ALIGNED[dtype.alignment]}{dtype.itemsize}s", argument.tobytes()
-        if isinstance(argument, np.generic):
-            return argument.dtype.char, argument
-        raise TypeError(f"a launch cannot have the argument {argument!r}")
-
-    def launch(self, pointers: dict[type, Any], caller: int, stream: Any) -> None:
-        """Launch on a stream of PyCUDA's, or on the legacy stream (None), in the device's context."""
-        copies = self._texture_copies(caller) if self._textures else {}
-        filled: set[int] = set()
-        for function, launch, values, later in self._steps:
-            arguments = list(values)
-            for k, place in later:
-                if isinstance(place, Texture):
-                    copy = copies[id(place)]
-                    # What is in scratch memory may have changed since.
-                    if isinstance(place.of, Scratch) or id(place) not in filled:
-                        copy.fill(self._address(place.of, pointers), stream)
-                        filled.add(id(place))
-                    arguments[k] = copy.handle
-                else:
-                    arguments[k] = self._address(place, pointers)
-            function.prepared_async_call(
-                launch.grid, launch.block, stream, *arguments, shared_size=launch.shared
-            )
-
-    def _address(self, place: Any, pointers: dict[type, Any]) -> int:
-        if isinstance(place, Scratch):
-            return pointers[Scratch][self._places[id(place)]]
-        return pointers[type(place)]
-
-    def _texture_copies(self, caller: int) -> dict[int, TextureCopy]:
-        """Arrays for textures: one set for each stream, as what runs on one is in order."""
-        found = self._copies.get(caller)
-        if found is None:
-            device = self._device
-            with device.lock:
-                device.refuse_capture(caller, "the first call on a stream allocates textures")
-                try:
-                    found = {
-                        key: TextureCopy(device.driver, texture, self._dtype)
-                        for key, texture in self._textures.items()
-                    }
-                except device.driver.MemoryError:
-                    shapes = [texture.shape for texture in self._textures.values()]
-                    raise device.out_of_memory(
-                        sum(4 * int(np.prod(shape)) for shape in shapes)
-                    ) from None
-                self._copies[caller] = found
-        return found
-
-
-class _PlanData:
-    """What a device holds for one plan."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-        self.tables: dict[bytes, Any] = {}
-        self.prepared: dict[Any, Prepared] = {}
-
-    def upload(self, array: np.ndarray[Any, Any]) -> int:
-        """The address of constant data; the same data are there once."""
-        array = np.ascontiguousarray(array)
-        content = repr((array.dtype, array.shape)).encode() + array.tobytes()
-        digest = hashlib.blake2b(content).digest()
-        if digest not in self.tables:
-            driver = self.device.driver
-            try:
-                memory = driver.mem_alloc(max(array.nbytes, 1))
-            except driver.MemoryError:
-                raise self.device.out_of_memory(array.nbytes) from None
-            if array.nbytes:
-                driver.memcpy_htod(memory, array)
-            self.tables[digest] = memory
-        return int(self.tables[digest])
-
-
-class _Twin:
-    """A stream of PyCUDA's that stands for one of the caller's: it waits for it, and is waited for.
-
-    PyCUDA cannot launch on streams that it did not make.
-    """
-
-    def __init__(self, driver: Any, caller: int) -> None:
-        self._caller = caller
-        self.stream = driver.Stream(_NON_BLOCKING)
-        self._own = self.stream.handle
-        self._before, self._after = libcuda.create_event(), libcuda.create_event()
-
-    def fork(self) -> None:
-        """Let the twin wait for what is on the caller's stream."""
-        libcuda.let_wait(self._own, self._before, self._caller)
-
-    def join(self) -> None:
-        """Let the caller's stream wait for the twin."""
-        libcuda.let_wait(self._caller, self._after, self._own)
+def _in_words(size: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:,.1f}".removesuffix(".0") + f" {name}"
+    return f"{size} bytes"

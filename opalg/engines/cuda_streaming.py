@@ -1,146 +1,29 @@
 """Takes arrays of the host through CUDA devices, in parts that fit: whatever the size of a card.
 
-What is computed is split into targets (views of a projection, slabs of a volume) and what it is computed
-from into sources. A target stays on a device while all sources pass by, and is added up there. Sources
-travel on one stream while kernels run on another, through page-locked memory, and so do results on their
-way back. Several devices share the targets.
+A call is split by `opalg.engines.cuda_schedule`. A target stays on a device while all sources pass by, and is
+added up there. Sources travel on one stream and results on another, through page-locked memory, while kernels
+run on a third. Several devices share the targets.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from opalg.engines.cuda_device import Device, Prepared
-from opalg.engines.divergent import DivergentPlan
-from opalg.engines.launches import Input, Output, Scratch, Texture, launches
-from opalg.engines.parallel import ParallelPlan
-from opalg.engines.parts import part_of, split
-from opalg.errors import ArgumentError
+from opalg.engines.cuda_device import Device
+from opalg.engines.cuda_schedule import Plan, Schedule, plan_schedule
+from opalg.engines.launches import Input, Output, Scratch
+from opalg.engines.textures import TextureCopies
+from opalg.errors import DeviceMemoryError
 
-__all__ = ["Schedule", "plan_schedule", "run_on_devices"]
-
-Plan = ParallelPlan | DivergentPlan
+__all__ = ["run_on_devices"]
 
 _SHARE = 0.8  # of what is free, unless a limit is given: others allocate too
-_PIECE = 1 << 28  # bytes of results that travel while the next are computed
-_FROM_VOLUME = ("project", "project_voxels")
-
-
-class Schedule(NamedTuple):
-    """How a call is split, and what it takes."""
-
-    sources: list[slice]
-    targets: list[slice]
-    parts: dict[tuple[int, int], Plan]
-    """The plan of each pair of source and target."""
-    bytes: int
-    """Memory on a device, but for constant data of plans."""
-
-
-def plan_schedule(
-    direction: str, plan: Plan, dtype: str, limit: int, devices: int = 1, **options: Any
-) -> Schedule:
-    """Split a call such that what a device holds at a time stays below a limit.
-
-    Parameters
-    ----------
-    direction
-        As in `opalg.engines.launches.launches`, whose options follow.
-    plan
-        The geometry.
-    dtype
-        Of the arrays.
-    limit
-        Bytes on each device.
-    devices
-        How many there are; there are at least as many targets, where possible.
-
-    Raises
-    ------
-    ArgumentError
-        If one view and one layer of the volume are more than the limit already.
-    """
-    views, layers = plan.projection_shape[0], plan.volume_shape[0]
-    most = (layers, views) if direction in _FROM_VOLUME else (views, layers)
-    whole = _schedule(direction, plan, dtype, 1, 1, options)
-    pieces = math.ceil(_largest(direction, plan, dtype, whole)[1] / _PIECE)
-    sources, targets = 1, max(1, min(most[1], max(devices, pieces)))
-    while True:
-        schedule = _schedule(direction, plan, dtype, sources, targets, options)
-        if schedule.bytes <= limit:
-            return schedule
-        if sources >= most[0] and targets >= most[1]:
-            raise ArgumentError(
-                f"memory_limit is {limit:,} bytes, and the smallest parts need {schedule.bytes:,} on a device"
-            )
-        # Targets cost nothing but launches as long as there is one source; then both shrink together.
-        held = _largest(direction, plan, dtype, schedule)
-        grow_targets = (held[1] >= held[0] and targets < most[1]) or sources == most[0]
-        if grow_targets:
-            targets = min(most[1], max(targets + 1, math.ceil(targets * 1.5)))
-        else:
-            sources = min(most[0], max(sources + 1, math.ceil(sources * 1.5)))
-
-
-def _schedule(
-    direction: str, plan: Plan, dtype: str, sources: int, targets: int, options: dict[str, Any]
-) -> Schedule:
-    views, layers = plan.projection_shape[0], plan.volume_shape[0]
-    forward = direction in _FROM_VOLUME
-    first, second = (layers, views) if forward else (views, layers)
-    source_parts, target_parts = split(first, sources), split(second, targets)
-    parts = {
-        (s, t): part_of(plan, *((b, a) if forward else (a, b)))
-        for s, a in enumerate(source_parts)
-        for t, b in enumerate(target_parts)
-    }
-    # The first parts are the longest.
-    schedule = Schedule(source_parts, target_parts, parts, 0)
-    source, target = _largest(direction, plan, dtype, schedule)
-    scratch = max(
-        _scratch_bytes(parts[0, t], direction, dtype, options) for t in range(len(target_parts))
-    )
-    buffers = source * min(2, sources) + target * (min(2, targets) + (sources > 1))
-    return schedule._replace(bytes=buffers + scratch)
-
-
-def _scratch_bytes(plan: Plan, direction: str, dtype: str, options: dict[str, Any]) -> int:
-    """Memory between operand and result: scratch, and copies for texture units."""
-    needed = launches(plan, direction, 1, dtype, **options)
-    scratch = {
-        id(argument): -(-argument.bytes // 256) * 256
-        for launch in needed
-        for argument in launch.arguments
-        if isinstance(argument, Scratch)
-    }
-    textures = {
-        id(argument): math.prod(argument.shape) * np.dtype(dtype).itemsize
-        for launch in needed
-        for argument in launch.arguments
-        if isinstance(argument, Texture)
-    }
-    return sum(scratch.values()) + sum(textures.values())
-
-
-def _largest(direction: str, plan: Plan, dtype: str, schedule: Schedule) -> tuple[int, int]:
-    """Bytes of the largest source and target."""
-    item = np.dtype(dtype).itemsize
-    shapes = plan.volume_shape[1:], plan.projection_shape[1:]
-    source, target = shapes if direction in _FROM_VOLUME else shapes[::-1]
-    longest = (schedule.sources[0], schedule.targets[0])
-    lengths = [part.stop - part.start for part in longest]
-    a, b = (
-        max(1, length * math.prod(shape) * item)
-        for length, shape in zip(lengths, (source, target), strict=True)
-    )
-    return a, b
 
 
 def run_on_devices(
@@ -174,7 +57,7 @@ def run_on_devices(
     def work(number: int) -> None:
         mine = range(number, len(schedule.targets), len(devices))
         try:
-            _Work(devices[number], direction, plan, schedule, dtype, options).run(*images, mine)
+            _Work(devices[number], direction, schedule, dtype, options).run(*images, mine)
         except BaseException as error:  # handed to the thread that waits
             failures.append(error)
 
@@ -218,7 +101,6 @@ class _Work:
         self,
         device: Device,
         direction: str,
-        plan: Plan,
         schedule: Schedule,
         dtype: str,
         options: dict[str, Any],
@@ -227,7 +109,6 @@ class _Work:
         self.schedule = schedule
         self.dtype = dtype
         self.key = (direction, 1, dtype, *sorted(options.items()))
-        self.sizes = _largest(direction, plan, dtype, schedule)
 
     def run(self, x: Any, out: Any, targets: range) -> None:
         """Compute some targets of all images."""
@@ -240,8 +121,9 @@ class _Work:
                 for image, t in itertools.product(range(len(x)), targets):
                     self._compute(x, out, image, t)
                 self._fetch_all()
-            except driver.MemoryError:
-                raise self.device.out_of_memory(self.schedule.bytes) from None
+            except (driver.MemoryError, DeviceMemoryError):
+                advice = "pass a smaller memory_limit, or stop what else uses the device"
+                raise self.device.out_of_memory(self.schedule.bytes, advice) from None
             finally:
                 driver.Context.synchronize()
                 self._keep_staging()
@@ -254,9 +136,10 @@ class _Work:
                 self.device.give_staging_back(buffer.page_locked)
 
     def _allocate(self, dtype: Any) -> None:
-        driver, (source, target) = self.device.driver, self.sizes
+        driver, (source, target) = self.device.driver, self.schedule.largest
         several_sources = len(self.schedule.sources) > 1
-        self.kernels, self.copies = driver.Stream(1), driver.Stream(1)
+        self.uploads, self.kernels, self.downloads = (driver.Stream(1) for _ in range(3))
+        self.textures = TextureCopies(driver, self.device.out_of_memory)
         self.sources = [_Buffer(self.device, source, dtype) for _ in range(1 + several_sources)]
         self.targets = [
             _Buffer(self.device, target, dtype) for _ in range(min(2, len(self.schedule.targets)))
@@ -282,8 +165,8 @@ class _Work:
             if s:
                 self._add(target, result.size)
         target.used.record(self.kernels)
-        self.copies.wait_for_event(target.used)
-        target.send_back(result, self.copies)
+        self.downloads.wait_for_event(target.used)
+        target.send_back(result, self.downloads)
 
     def _source(self, x: Any, image: int, part: slice) -> _Buffer:
         """A buffer with a source; one that is the only one stays for all targets."""
@@ -293,19 +176,18 @@ class _Work:
         source = next(self.source_turn)
         source.moved.synchronize()  # the staging memory is free again
         source.stage(x[image, part])
-        self.copies.wait_for_event(source.used)
-        source.send(x[image, part].size, self.copies)
+        self.uploads.wait_for_event(source.used)
+        source.send(x[image, part].size, self.uploads)
         return source
 
     def _launch(self, plan: Plan, source: Any, target: Any) -> None:
-        handle = self.kernels.handle
-        prepared: Prepared = self.device.prepared(plan, self.key, handle)
+        prepared = self.device.prepared(plan, self.key, self.kernels.handle)
         places = {
             Input: int(source),
             Output: int(target),
             Scratch: self._scratch(prepared.scratch),
         }
-        prepared.launch(places, handle, self.kernels)
+        prepared.launch(places, self.kernels, self.textures)
 
     def _scratch(self, parts: list[slice]) -> list[int]:
         """Memory for intermediate results; kernels are in order, so that all can use the same."""

@@ -18,6 +18,7 @@ from opalg.errors import DeviceError
 __all__ = [
     "create_event",
     "create_texture",
+    "destroy_event",
     "destroy_texture",
     "device_of",
     "is_capturing",
@@ -36,6 +37,7 @@ def _driver() -> Any:
     library = ctypes.CDLL("libcuda.so.1")
     for name, arguments in {
         "cuEventCreate": (POINTER(c_void_p), c_uint),
+        "cuEventDestroy_v2": (c_void_p,),
         "cuEventRecord": (c_void_p, c_void_p),
         "cuStreamWaitEvent": (c_void_p, c_void_p, c_uint),
         "cuThreadExchangeStreamCaptureMode": (POINTER(c_int),),
@@ -62,6 +64,11 @@ def create_event() -> int:
     event = c_void_p()
     _call("cuEventCreate", byref(event), _WITHOUT_TIMES)
     return event.value or 0
+
+
+def destroy_event(event: int) -> None:
+    """Give an event back; what waits for it goes on waiting."""
+    _call("cuEventDestroy_v2", event)
 
 
 @contextmanager

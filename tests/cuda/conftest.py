@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HERE = Path(__file__).resolve().parent
@@ -82,3 +83,60 @@ class StandIn:
 def stand_in():
     """The stand-in, built at its first use: two to three minutes, kept in the user's cache."""
     return StandIn()
+
+
+# ------------------------------------------------------------------------ for what runs on it: check_*.py
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Give what was asked of the driver since the last question."""
+    path = tmp_path / "log"
+    monkeypatch.setenv("OPALG_STAND_IN_LOG", str(path))
+
+    def lines():
+        found = path.read_text().splitlines() if path.exists() else []
+        path.write_text("")
+        return found
+
+    return lines
+
+
+class OnDevice:
+    """Memory of the driver's on a device, as an array of no known library."""
+
+    def __init__(self, array, ordinal=0, **interface):
+        from opalg.engines import cuda
+
+        self.driver, self.context = cuda._pycuda(), cuda._device(ordinal)
+        with self.context:
+            self.memory = self.driver.mem_alloc(max(array.nbytes, 1))
+            if array.nbytes:
+                self.driver.memcpy_htod(self.memory, array)
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self.__cuda_array_interface__ = {
+            "data": (int(self.memory), False),
+            "shape": array.shape,
+            "typestr": array.dtype.str,
+            "version": 3,
+            **interface,
+        }
+
+    def get(self):
+        result = np.empty(self.shape, self.dtype)
+        with self.context:
+            self.driver.memcpy_dtoh(result, self.memory)
+        return result
+
+
+@pytest.fixture
+def on_device():
+    """Make such arrays, whose memory is freed at the end of the test."""
+    made = []
+
+    def make(*arguments, **interface):
+        made.append(OnDevice(*arguments, **interface))
+        return made[-1]
+
+    yield make
+    for array in made:
+        with array.context:
+            array.memory.free()

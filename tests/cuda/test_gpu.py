@@ -15,7 +15,7 @@ import pytest
 import opalg as oa
 from opalg import solvers, tomo
 from opalg.engines import compiler, cpu, cuda
-from opalg.engines.cuda_streaming import plan_schedule
+from opalg.engines.cuda_schedule import plan_schedule
 from opalg.engines.launches import launches
 from opalg.errors import (
     ArgumentError,
@@ -517,7 +517,7 @@ def test_too_little_memory_is_told():
     torch.cuda.set_per_process_memory_fraction(0.001)
     torch.cuda.empty_cache()
     try:
-        with pytest.raises(DeviceMemoryError, match=r"MiB free and 1,024 more are needed"):
+        with pytest.raises(DeviceMemoryError, match=r" free, and 1 GiB are needed at once"):
             A(x)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

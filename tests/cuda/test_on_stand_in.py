@@ -27,8 +27,11 @@ def test_gpu_tests_pass_on_the_stand_in(stand_in):
     }
 
 
-def test_what_the_driver_is_asked(stand_in):
-    output = stand_in.pytest("check_driver.py")
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in Path(__file__).parent.glob("check_*.py"))
+)
+def test_what_the_driver_is_asked(stand_in, name):
+    output = stand_in.pytest(name)
     assert "skipped" not in output
 
 

@@ -244,7 +244,18 @@ struct block {
     struct block* next;
 };
 static struct block* blocks;
-static size_t in_use[devices];
+static size_t in_use[devices], most_in_use[devices];
+
+static void take(int device, size_t size) {
+    in_use[device] += size;
+    if (most_in_use[device] < in_use[device]) most_in_use[device] = in_use[device];
+}
+// The most bytes that were in use since the last question.
+API size_t stand_in_most_in_use(int device) {
+    const size_t most = most_in_use[device];
+    most_in_use[device] = in_use[device];
+    return most;
+}
 
 static size_t capacity(void) {
     const char* bytes = getenv("OPALG_STAND_IN_MEMORY");
@@ -272,7 +283,7 @@ API CUresult cuMemAlloc(CUdeviceptr* pointer, size_t size) {
         memset(memory, 0x7f, size);  // not zero: results must not rely on fresh memory
         *block = (struct block){(CUdeviceptr)memory, size, device, blocks};
         blocks = block;
-        in_use[device] += size;
+        take(device, size);
         *pointer = block->start;
         result = CUDA_SUCCESS;
     }
@@ -380,7 +391,7 @@ API CUresult cuArray3DCreate(CUarray* array, const CUDA_ARRAY3D_DESCRIPTOR* d) {
                                     stack[depth - 1]->device};
     const size_t bytes = made.width * made.height * made.depth * made.texel;
     if (in_use[made.device] + bytes > capacity()) return CUDA_ERROR_OUT_OF_MEMORY;
-    in_use[made.device] += bytes;
+    take(made.device, bytes);
     *array = malloc(sizeof **array);
     **array = made;
     (*array)->data = malloc(bytes);
