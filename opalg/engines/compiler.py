@@ -47,7 +47,9 @@ class Compiler(NamedTuple):
         return f"{self.kind} {release[1]}" if release else self.version
 
 
-def compile_kernel(source: str, defines: tuple[tuple[str, str], ...], architecture: str) -> bytes:
+def compile_kernel(
+    source: str, defines: tuple[tuple[str, str], ...], architecture: str, anew: bool = False
+) -> bytes:
     """The machine code of a kernel source, from disk if it was compiled before.
 
     Parameters
@@ -58,6 +60,8 @@ def compile_kernel(source: str, defines: tuple[tuple[str, str], ...], architectu
         Preprocessor definitions, name and value.
     architecture : str
         ``"sm_90"``.
+    anew : bool
+        Whether to compile what is on disk once more, because it is broken.
 
     Returns
     -------
@@ -75,8 +79,9 @@ def compile_kernel(source: str, defines: tuple[tuple[str, str], ...], architectu
     parts = (compiler, architecture, options, source, path.read_text(), _headers())
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
     kept = cache_folder() / f"{path.stem}-{architecture}-{key}.cubin"
-    with contextlib.suppress(OSError):
-        return kept.read_bytes()
+    if not anew:
+        with contextlib.suppress(OSError):
+            return kept.read_bytes()
     run = _with_nvcc if compiler.kind == "nvcc" else _with_nvrtc
     binary = run(compiler, path, options, architecture)
     _keep(kept, binary)
@@ -96,13 +101,18 @@ def find_compiler() -> Compiler:
     Raises
     ------
     DeviceError
-        If there is none, or not the one that ``OPALG_CUDA_COMPILER`` asks for.
+        If there is none, or not the one that ``OPALG_CUDA_COMPILER`` asks for; if that is neither a name
+        nor a path.
     """
     return _find_compiler(os.environ.get("OPALG_CUDA_COMPILER", ""), os.environ.get("PATH", ""))
 
 
 @cache
 def _find_compiler(wanted: str, path: str) -> Compiler:
+    if wanted not in ("", "nvcc", "nvrtc") and os.sep not in wanted:
+        raise DeviceError(
+            f'OPALG_CUDA_COMPILER must be "nvcc", "nvrtc" or the path of an nvcc, not {wanted!r}'
+        )
     if wanted != "nvrtc":
         nvcc = wanted if os.sep in wanted else _find_nvcc(path)
         if nvcc and (wanted or _find_host_compiler(path)):

@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +39,7 @@ from opalg.errors import (
 __all__ = [
     "backproject",
     "backproject_voxels",
+    "contiguous",
     "devices",
     "empty",
     "project",
@@ -157,6 +158,21 @@ def empty(x: Array, shape: tuple[int, ...], dtype: str | None = None) -> Array:
     return _allocate(library, x, shape, dtype or library.dtype(x))
 
 
+def contiguous(x: Array) -> Array:
+    """``x``, or a C-contiguous copy by its library if it is none.
+
+    Raises
+    ------
+    ArgumentError
+        If its library makes none.
+    DeviceMemoryError
+        If there is not enough memory.
+    """
+    library = _library(x)
+    with _telling_memory(library, x, math.prod(x.shape) * _itemsize(library.dtype(x))):
+        return library.contiguous(x)
+
+
 def why_not() -> str:
     """Why kernels cannot run here, in one sentence; empty if they can."""
     try:
@@ -232,30 +248,35 @@ def _run(
             f"input and out differ in their leading axes: {tuple(source.shape)} and "
             f"{tuple(target.shape)}"
         )
-    source = library.contiguous(source)
     if other.contiguous(target) is not target:
         raise ArgumentError("out must be C-contiguous")
-    ordinal = library.device(source)
-    if other.device(target) != ordinal:
-        raise ArgumentError(f"input is on device {ordinal} and out on {other.device(target)}")
+    if not other.writable(target):
+        raise ArgumentError("out is read-only")
     count = math.prod(batch)
     if not count or not math.prod(target_shape):
         return
-    device = _device(ordinal)
+    device, stream = _device(other.device(target)), other.stream(target)
     if not math.prod(source_shape):
         size = count * math.prod(target_shape) * _itemsize(dtype)
-        device.set_to_zero(other.pointer(target), size, library.stream(source))
+        device.set_to_zero(other.pointer(target), size, stream)
         return
+    if library.device(source) != device.ordinal:
+        raise ArgumentError(
+            f"input is on device {library.device(source)} and out on {device.ordinal}"
+        )
+    source = contiguous(source)
     key = (direction, count, dtype, *sorted(options.items()))
-    stream = library.stream(source)
     prepared = device.prepared(plan, key, stream)
     pointers: dict[type, Any] = {Input: library.pointer(source), Output: other.pointer(target)}
-    if prepared.scratch:
-        # Comes and goes by the caller's allocator, in the order of its stream; in one piece.
-        scratch = _allocate(library, source, (prepared.scratch[-1].stop,), "uint8")
-        start = _library(scratch).pointer(scratch)
-        pointers[Scratch] = [start + part.start for part in prepared.scratch]
-    device.launch(prepared, pointers, stream)
+    with _context_of(library, device):  # until scratch memory has gone
+        scratch = None
+        if prepared.scratch:
+            # Comes and goes by the caller's allocator, in the order of its stream; in one piece.
+            scratch = _allocate(library, source, (prepared.scratch[-1].stop,), "uint8")
+            start = _library(scratch).pointer(scratch)
+            pointers[Scratch] = [start + part.start for part in prepared.scratch]
+        device.launch(prepared, pointers, stream, library.stream(source))
+        del scratch
 
 
 def _unless_default(**options: str) -> dict[str, str]:
@@ -266,8 +287,7 @@ def _library(x: Array) -> Library:
     library = library_of(x)
     if library is None:
         raise ArgumentError(f"a {type(x).__name__} is not in the memory of a CUDA device")
-    if _driver is None:
-        _pycuda()
+    _pycuda()
     return library
 
 
@@ -281,17 +301,29 @@ def _batch(name: str, array: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _allocate(library: Library, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+    device = _device(library.device(x))
+    needed = math.prod(shape) * _itemsize(dtype)
+    with _telling_memory(library, x, needed), _context_of(library, device):
+        return library.empty(x, shape, dtype, device.allocate)
+
+
+def _context_of(library: Library, device: Device) -> contextlib.AbstractContextManager[None]:
     # Others activate contexts by themselves.
-    context = _device(library.device(x)) if library.needs_context else contextlib.nullcontext()
+    return device if library.needs_context else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _telling_memory(library: Library, x: Array, needed: int) -> Iterator[None]:
+    """Turn a library's error of too little memory into one that says what is needed."""
     try:
-        with context:
-            return library.empty(x, shape, dtype)
-    except Exception as error:  # every library has a class of its own for this
-        if "memory" not in f"{type(error).__name__} {error}".lower():
+        yield
+    except Exception as error:
+        # Every library has a class of its own for this, or only words.
+        if type(error).__name__ not in ("MemoryError", "OutOfMemoryError") and (
+            "out of memory" not in str(error).lower()
+        ):
             raise
-        raise _device(library.device(x)).out_of_memory(
-            math.prod(shape) * _itemsize(dtype)
-        ) from error
+        raise _device(library.device(x)).out_of_memory(needed) from error
 
 
 def _itemsize(dtype: str) -> int:
@@ -304,29 +336,31 @@ _lock = threading.RLock()
 
 
 def _device(ordinal: int) -> Device:
+    driver = _pycuda()
     device = _devices.get(ordinal)
     if device is None:
         with _lock:
             if ordinal not in _devices:
-                _devices[ordinal] = Device(_pycuda(), ordinal)
+                _devices[ordinal] = Device(driver, ordinal)
             device = _devices[ordinal]
-    if device.process != os.getpid():
-        raise DeviceError(
-            "CUDA was used before this process was forked, and cannot be used in the child: start "
-            'processes with multiprocessing.get_context("spawn")'
-        )
     return device
 
 
 _driver: ModuleType | None = None
+_process = 0  # the one that has initialised the driver
 
 
 def _pycuda() -> Any:
     """``pycuda.driver``, loaded and initialised at the first use."""
-    global _driver
+    global _driver, _process
     if _driver is None:
         with _lock:
-            _driver = _load()
+            _driver, _process = _load(), os.getpid()
+    if _process != os.getpid():
+        raise DeviceError(
+            "CUDA was used before this process was forked, and cannot be used in the child: start "
+            'processes with multiprocessing.get_context("spawn")'
+        )
     return _driver
 
 

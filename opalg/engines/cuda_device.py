@@ -6,6 +6,7 @@ PyCUDA's driver module is handed in: `opalg.engines.cuda` imports it.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import threading
 import weakref
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from opalg.engines import compiler, libcuda
+from opalg.engines.cuda_memory import memory_class
 from opalg.engines.cuda_prepared import PlanData, Prepared
 from opalg.engines.cuda_streams import LEGACY, Streams
 from opalg.engines.divergent import DivergentPlan
@@ -52,6 +54,7 @@ class Device:
         self.architecture = "sm_{}{}".format(*device.compute_capability())
         self.name = device.name()
         self.context = device.retain_primary_context()
+        self._closed = False
         self.lock = threading.RLock()
         self.streams = Streams(driver)
         self._textures = TextureCopies(driver, self.out_of_memory)
@@ -81,7 +84,20 @@ class Device:
                 self._staging,
             ):
                 kept.clear()
+        self._closed = True
         self.context.detach()
+
+    def allocate(self, size: int) -> Any:
+        """Memory, in the current context, for an array of PyCUDA; it may go in any thread."""
+        return memory_class(self.driver)(self, size)
+
+    def free(self, allocation: Any) -> None:
+        """Free memory of `allocate`."""
+        if self.process != os.getpid():  # nothing of CUDA may be called
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(allocation))
+        elif not self._closed:
+            with self, libcuda.outside_of_captures():
+                allocation.free()
 
     def out_of_memory(
         self,
@@ -99,10 +115,26 @@ class Device:
 
     def module(self, source: str, defines: tuple[tuple[str, str], ...]) -> Any:
         """Kernels of a source, compiled with these definitions."""
-        if (source, defines) not in self._modules:
-            binary = compiler.compile_kernel(source, defines, self.architecture)
-            self._modules[source, defines] = self.driver.module_from_buffer(binary)
-        return self._modules[source, defines]
+        key = (source, defines)
+        if key not in self._modules:
+            self._modules[key] = self._load(*key) or self._load(*key, anew=True)
+        return self._modules[key]
+
+    def _load(
+        self, source: str, defines: tuple[tuple[str, str], ...], anew: bool = False
+    ) -> Any | None:
+        """A module; None if what was kept on disk is broken."""
+        binary = compiler.compile_kernel(source, defines, self.architecture, anew)
+        try:
+            return self.driver.module_from_buffer(binary)
+        except self.driver.MemoryError:
+            raise self.out_of_memory(len(binary)) from None
+        except self.driver.Error as error:
+            if anew:
+                raise DeviceError(
+                    f"device {self.ordinal} does not load the kernels of {source}: {error}"
+                ) from None
+            return None
 
     def prepared(
         self, plan: ParallelPlan | DivergentPlan, key: tuple[Any, ...], stream: int
@@ -191,8 +223,10 @@ class Device:
         with self, self.streams.ordered(stream) as own:
             self.driver.memset_d8_async(pointer, 0, size, own)
 
-    def launch(self, prepared: Prepared, pointers: dict[type, Any], stream: int) -> None:
-        """Put launches on the caller's stream.
+    def launch(
+        self, prepared: Prepared, pointers: dict[type, Any], stream: int, source_stream: int
+    ) -> None:
+        """Put launches on the stream of the result.
 
         Parameters
         ----------
@@ -200,10 +234,17 @@ class Device:
         pointers : dict
             Addresses of `Input` and `Output`, and a list of those of `Scratch`.
         stream : int
-            Handle of the caller's stream.
+            Handle of the caller's stream for the result.
+        source_stream : int
+            That of the operand: it is waited for, and waits.
         """
-        with self, self.streams.ordered(stream) as own:
-            prepared.launch(pointers, own, self._textures)
+        with self:
+            self.streams.let_wait(stream, source_stream)
+            try:
+                with self.streams.ordered(stream) as own:
+                    prepared.launch(pointers, own, self._textures)
+            finally:
+                self.streams.let_wait(source_stream, stream)
 
 
 def _in_words(size: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
 
@@ -47,8 +48,16 @@ class Library(Protocol):
     def stream(self, x: Array) -> int:
         """Handle of the stream on which the caller's work with ``x`` runs; 0 for the legacy stream."""
 
-    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
-        """An uninitialised C-contiguous array on the device of ``x``, by the library's allocator."""
+    def writable(self, x: Array) -> bool:
+        """Whether ``x`` may be written to."""
+
+    def empty(
+        self, x: Array, shape: tuple[int, ...], dtype: str, allocate: Callable[[int], Any]
+    ) -> Array:
+        """An uninitialised C-contiguous array on the device of ``x``, by the library's allocator.
+
+        Libraries without one have ``allocate``, which makes memory for PyCUDA.
+        """
 
 
 class _Torch:
@@ -75,7 +84,12 @@ class _Torch:
     def stream(self, x: Array) -> int:
         return int(_torch_stream()(x.device.index))
 
-    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+    def writable(self, x: Array) -> bool:
+        return True
+
+    def empty(
+        self, x: Array, shape: tuple[int, ...], dtype: str, allocate: Callable[[int], Any]
+    ) -> Array:
         torch = sys.modules["torch"]
         return torch.empty(shape, dtype=getattr(torch, dtype), device=x.device)
 
@@ -118,7 +132,12 @@ class _CuPy:
         with x.device:
             return int(sys.modules["cupy"].cuda.get_current_stream().ptr)
 
-    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
+    def writable(self, x: Array) -> bool:
+        return True
+
+    def empty(
+        self, x: Array, shape: tuple[int, ...], dtype: str, allocate: Callable[[int], Any]
+    ) -> Array:
         with x.device:
             return sys.modules["cupy"].empty(shape, _numpy_dtype(dtype))
 
@@ -142,14 +161,24 @@ class _GPUArray:
         return x
 
     def pointer(self, x: Array) -> int:
-        return int(x.gpudata)
+        return 0 if x.gpudata is None else int(x.gpudata)  # an empty one has none
 
     def stream(self, x: Array) -> int:
         return _LEGACY_STREAM
 
-    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
-        gpuarray = sys.modules["pycuda.gpuarray"]
-        return gpuarray.GPUArray(shape, _numpy_dtype(dtype), allocator=x.allocator)
+    def writable(self, x: Array) -> bool:
+        return True
+
+    def empty(
+        self, x: Array, shape: tuple[int, ...], dtype: str, allocate: Callable[[int], Any]
+    ) -> Array:
+        usual = x.allocator is sys.modules["pycuda.driver"].mem_alloc
+        return _gpuarray(shape, dtype, allocate if usual else x.allocator)
+
+
+def _gpuarray(shape: tuple[int, ...], dtype: str, allocator: Callable[[int], Any]) -> Array:
+    gpuarray = sys.modules["pycuda.gpuarray"]  # which the engine has loaded
+    return gpuarray.GPUArray(shape, _numpy_dtype(dtype), allocator=allocator)
 
 
 class _Interface:
@@ -164,10 +193,20 @@ class _Interface:
         return libcuda.device_of(self.pointer(x))
 
     def dtype(self, x: Array) -> str:
-        return np.dtype(x.__cuda_array_interface__["typestr"]).name
+        dtype = np.dtype(x.__cuda_array_interface__["typestr"])
+        if not dtype.isnative:
+            raise DtypeError(
+                f"a {type(x).__name__} has {dtype.name} in the byte order of another machine"
+            )
+        return dtype.name
 
     def contiguous(self, x: Array) -> Array:
         interface = x.__cuda_array_interface__
+        if interface.get("mask") is not None:
+            raise ArgumentError(
+                f"a {type(x).__name__} has a mask, which would be ignored: fill what is masked, and pass "
+                "an array without one"
+            )
         strides, shape = interface.get("strides"), interface["shape"]
         if strides is not None and 0 not in shape:
             width = np.dtype(interface["typestr"]).itemsize
@@ -187,9 +226,14 @@ class _Interface:
         stream = x.__cuda_array_interface__.get("stream")
         return _LEGACY_STREAM if stream in (None, 1) else int(stream)
 
-    def empty(self, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
-        # The library has no allocator that opalg knows; the engine has loaded PyCUDA.
-        return sys.modules["pycuda.gpuarray"].empty(shape, _numpy_dtype(dtype))
+    def writable(self, x: Array) -> bool:
+        return not x.__cuda_array_interface__["data"][1]
+
+    def empty(
+        self, x: Array, shape: tuple[int, ...], dtype: str, allocate: Callable[[int], Any]
+    ) -> Array:
+        # The library has no allocator that opalg knows.
+        return _gpuarray(shape, dtype, allocate)
 
 
 class _DLPack(_Interface):
@@ -229,6 +273,9 @@ class _DLPack(_Interface):
 
     def stream(self, x: Array) -> int:
         return _LEGACY_STREAM
+
+    def writable(self, x: Array) -> bool:
+        return True  # who may not be written to cannot be asked for it without a version
 
 
 _DLPACK_CUDA = 2

@@ -96,7 +96,9 @@ def is_capturing(stream: int) -> bool:
 
 
 def device_of(pointer: int) -> int:
-    """The ordinal of the device whose memory a pointer is in."""
+    """The ordinal of the device whose memory a pointer is in; 0 for that of an empty array, which is none."""
+    if not pointer:
+        return 0
     ordinal = c_int()
     _call("cuPointerGetAttribute", byref(ordinal), _DEVICE_ORDINAL, pointer)
     return ordinal.value

@@ -274,10 +274,12 @@ class Space(Value):
         if self.accepts(x):
             return x
         if not is_array(x):
-            raise DtypeError(
-                f"{what} must be an array in {self}, got {type(x).__name__}; "
-                "convert it with space.asarray(x)"
-            )
+            described, advice = type(x).__name__, "; convert it with space.asarray(x)"
+            if hasattr(x, "shape") and hasattr(
+                x, "dtype"
+            ):  # of a library known to some operators only
+                described, advice = f"{described} of shape {x.shape} and dtype {x.dtype}", ""
+            raise DtypeError(f"{what} must be an array in {self}, got {described}{advice}")
         if dtype_of(x) != self.dtype and tuple(x.shape[max(x.ndim - self.ndim, 0) :]) == self.shape:
             name = dtype_of(x).name
             if name == self.dtype.name:

@@ -86,7 +86,7 @@ def run(
             result = cuda.empty(x, (*batch, *target.shape))
             on_cuda(x, result)
             return result
-        buffer = out if library.contiguous(out) is out else cuda.empty(x, tuple(out.shape))
+        buffer = cuda.contiguous(out)
         on_cuda(x, buffer)
         return out if buffer is out else copy(buffer, out)
     if is_torch(x) and x.device.type != "cpu":

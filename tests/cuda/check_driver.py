@@ -141,6 +141,21 @@ def test_the_primary_context_is_released_at_exit_and_kernels_are_compiled_once(t
     assert kept == {path: path.stat().st_mtime_ns for path in cache.iterdir()}
 
 
+def test_results_may_be_alive_at_the_end():
+    code = """
+import numpy as np, torch, opalg as oa
+from opalg import tomo
+from opalg.engines import cuda
+from pycuda import gpuarray
+A = tomo.XrayTransform(oa.Grid((9, 11)), tomo.FanBeam(5, 13, 1.0, sod=20.0, sdd=30.0))
+with cuda._device(0):
+    x = gpuarray.to_gpu(np.ones((9, 11), "float32"))
+    y = A(x)
+    del x
+"""
+    run(code)
+
+
 def test_a_forked_child_is_told_and_ends_in_peace():
     code = """
 import os, pytest
@@ -156,11 +171,65 @@ assert cuda.try_out() == 4.0
     run(USE + code)
 
 
+def test_a_forked_child_is_told_though_its_parent_only_asked():
+    code = """
+import os, pytest
+from opalg.engines import cuda
+from opalg.errors import DeviceError
+assert len(cuda.devices()) == 2
+child = os.fork()
+if not child:
+    with pytest.raises(DeviceError, match="before this process was forked"):
+        cuda.devices()
+    assert "before this process was forked" in cuda.why_not()
+    raise SystemExit(17)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
+assert not cuda.why_not()
+"""
+    run(code)
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("OPALG_CACHE_DIR", str(tmp_path / "file" / "cache"))
     (tmp_path / "empty.cu").write_text('extern "C" __global__ void empty() {}')
     assert compiler.compile_kernel(str(tmp_path / "empty.cu"), (), "sm_90").startswith(b"\x7fELF")
+
+
+def test_a_broken_file_in_the_cache_is_compiled_anew(tmp_path):
+    cache = tmp_path / "cache"
+    run(USE, OPALG_CACHE_DIR=str(cache))
+    whole = {path: path.read_bytes() for path in cache.iterdir()}
+    for path in whole:
+        path.write_bytes(b"")
+    run(USE, OPALG_CACHE_DIR=str(cache))
+    assert whole == {path: path.read_bytes() for path in cache.iterdir()}
+
+
+def test_modules_that_do_not_load_are_told(monkeypatch):
+    device = cuda._device(0)
+    driver = device.driver
+
+    def fail(error):
+        def load(binary):
+            raise error
+
+        monkeypatch.setattr(driver, "module_from_buffer", load)
+
+    fail(driver.LogicError("no binary for this GPU"))
+    with device, pytest.raises(DeviceError, match=r"does not load .* add_into.cu: no binary for"):
+        device.module("add_into.cu", (("OPALG_REAL", "double"),))
+    fail(driver.MemoryError("out of memory"))
+    with device, pytest.raises(DeviceMemoryError, match=r"KiB are needed at once"):
+        device.module("add_into.cu", (("OPALG_REAL", "double"),))
+
+
+def test_a_compiler_must_be_named_rightly(monkeypatch):
+    monkeypatch.setenv("OPALG_CUDA_COMPILER", "gcc")
+    with pytest.raises(
+        DeviceError, match='must be "nvcc", "nvrtc" or the path of an nvcc, not \'gcc\''
+    ):
+        compiler.find_compiler()
 
 
 def test_a_kernel_that_does_not_compile_is_shown(tmp_path):

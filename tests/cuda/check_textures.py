@@ -1,7 +1,6 @@
 """Copies for texture units: whose they are, how many, how long. Run by test_on_stand_in.py."""
 
 import ctypes
-import gc
 import sys
 import threading
 
@@ -26,18 +25,8 @@ def transform(scan, **options):
     return tomo.XrayTransform(*scan, interpolation="texture", **options)
 
 
-def held(ordinal=0):
-    """Bytes in use on a device, without what the next call would free."""
-    gc.collect()
-    device = cuda._device(ordinal)
-    with device:
-        device._free_gone()
-        free, total = cuda._pycuda().mem_get_info()
-    return total - free
-
-
 @pytest.fixture(autouse=True)
-def nothing_is_kept():
+def nothing_is_kept(held):
     """Copies go with their operators."""
     yield
     held()
@@ -122,7 +111,7 @@ def test_threads_that_come_first_make_one_copy(log):
 
 @pytest.mark.parametrize("interpolation", ["software", "texture"])
 @pytest.mark.parametrize("limit", [400_000, 1_500_000])
-def test_arrays_of_the_host_leave_none_and_keep_the_limit(limit, interpolation):
+def test_arrays_of_the_host_leave_none_and_keep_the_limit(limit, interpolation, held):
     A = tomo.XrayTransform(*VOLUME, interpolation=interpolation, device="cuda", memory_limit=limit)
     B = tomo.VoxelBackProjection(A)
     x, y = A.domain.random(0), A.range.random(1)
@@ -135,7 +124,7 @@ def test_arrays_of_the_host_leave_none_and_keep_the_limit(limit, interpolation):
         assert held() == before
 
 
-def test_images_of_a_batch_share_one():
+def test_images_of_a_batch_share_one(held):
     A = transform(VOLUME)
     volume = 4 * A.domain.size
     A(torch.rand(8, *A.domain.shape))
@@ -148,7 +137,7 @@ def test_images_of_a_batch_share_one():
     assert held() - before < 4 * A.range.size + volume / 10
 
 
-def test_operators_share_one_and_it_goes_with_the_last():
+def test_operators_share_one_and_it_goes_with_the_last(held):
     before = held()
     A, B = transform(VOLUME), transform((VOLUME[0], VOLUME[1][::2]))
     x = torch.rand(A.domain.shape)
@@ -160,7 +149,7 @@ def test_operators_share_one_and_it_goes_with_the_last():
     assert held() - before < 4 * x.numel()
 
 
-def test_they_are_few_however_many_streams():
+def test_they_are_few_however_many_streams(held):
     A = transform(SLICE)
     x = torch.rand(A.domain.shape)
     expected = A(x)
@@ -174,7 +163,7 @@ def test_they_are_few_however_many_streams():
     assert len(device.streams._twins) <= 64
 
 
-def test_they_make_room_for_one_another(monkeypatch):
+def test_they_make_room_for_one_another(monkeypatch, held):
     A = transform(VOLUME)
     x = torch.rand(A.domain.shape)
     expected = A(x)

@@ -1,5 +1,6 @@
 """The stand-in for a CUDA device: a driver, a compiler and a PyTorch that run kernels on the host."""
 
+import gc
 import importlib.util
 import os
 import subprocess
@@ -98,6 +99,22 @@ def log(tmp_path, monkeypatch):
         return found
 
     return lines
+
+
+@pytest.fixture
+def held():
+    """Give the bytes in use on device 0, but for what the next plan would free."""
+    from opalg.engines import cuda
+
+    def count():
+        gc.collect()
+        device = cuda._device(0)
+        with device:
+            device._free_gone()
+            free, total = device.driver.mem_get_info()
+        return total - free
+
+    return count
 
 
 class OnDevice:

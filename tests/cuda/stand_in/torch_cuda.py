@@ -34,7 +34,7 @@ class HostTensors(type(device_arrays.LIBRARIES[0])):
     def stream(self, x):
         return _current[-1]
 
-    def empty(self, x, shape, dtype):
+    def empty(self, x, shape, dtype, allocate):
         tensor = torch.empty(shape, dtype=getattr(torch, dtype))
         if tensor.nbytes > _limit[0]:
             raise torch.OutOfMemoryError("CUDA out of memory")
