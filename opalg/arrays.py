@@ -103,9 +103,12 @@ def namespace(x: Array) -> Any:
 
         found = array_api_compat.array_namespace(x)
     else:
+        advice = "convert it with space.asarray(x)"
+        if hasattr(x, "__cuda_array_interface__"):
+            advice = 'torch.as_tensor(x, device="cuda") or cupy.asarray(x) makes one of it'
         raise DtypeError(
             f"expected an array (NumPy, PyTorch, CuPy or any array API library), got "
-            f"{type(x).__name__}; convert it with space.asarray(x)"
+            f"{type(x).__name__}; {advice}"
         )
     _namespaces[type(x)] = found
     return found

@@ -101,6 +101,9 @@ class FBP(FilteredBackProjection):
     that is no `FrequencyFilter` is applied to all at once. What the operator itself holds is not counted:
     for parallel beams the factors of the pixels, an array like the image.
 
+    If its interpolation is "texture", B needs the memory of the sinogram once more on a CUDA device; ``A.H``
+    does not use texture units.
+
     Truncated projections (an object wider than the detector) need extrapolation first; there is none here.
 
     References

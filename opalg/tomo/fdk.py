@@ -74,6 +74,9 @@ class FDK(FilteredBackProjection):
     shares, up to a triangle over two turns, change the error inside a ball and a head by less than a
     thousandth, and need a detector of up to twice the height.
 
+    If the interpolation of the transform is "texture", a CUDA device needs the memory of the projections once
+    more (`VoxelBackProjection`).
+
     References
     ----------
     L. A. Feldkamp, L. C. Davis and J. W. Kress, "Practical cone-beam algorithm", Journal of the

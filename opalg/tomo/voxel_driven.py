@@ -30,8 +30,9 @@ class VoxelBackProjection(InParts):
     Parameters
     ----------
     transform : XrayTransform
-        Gives geometry, volume, spaces (from ``transform.range`` to ``transform.domain``), masks and the
-        limit of memory.
+        Gives geometry, volume, spaces (from ``transform.range`` to ``transform.domain``), masks, the limit
+        of memory and the interpolation: with "texture" a CUDA device holds a copy of the projections (of a
+        batch, of one image's), which stays for the next call.
     weighted : bool, default False
         Whether views count with the square of the magnification: how many times the way from the source
         to the voxel leads to the detector. That is the distance weight of FBP and FDK but for a constant; for
@@ -153,7 +154,7 @@ class VoxelBackProjection(InParts):
         return total + cpu.scratch_bytes(call, self._plan, self.domain.dtype)
 
     def cost(self) -> Cost:
-        """Ten operations per voxel and view, and the bytes that a call holds at most."""
+        """Ten operations per voxel and view, and the bytes that a call on the CPU holds at most."""
         return Cost(self._operations, self._most_bytes(transposed=False))
 
     def _transpose_cost(self) -> Cost:

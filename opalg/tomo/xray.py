@@ -40,8 +40,9 @@ class XrayTransform(ViewSubsets, InParts):
     interpolation : {"software", "texture"}, default "software"
         On CUDA devices: by arithmetic, or by texture units. These round the weights of interpolation to
         1/256, so that back projection, which does not use them, is no longer the exact transpose
-        (``exact_adjoint`` is False), and need a copy of the volume. The CPU engine has no such units and
-        computes the same for both.
+        (``exact_adjoint`` is False). They read a copy, on the device: one volume more (of a batch in 2D all
+        images that are computed at once), which stays for the next call. The CPU engine has no such units
+        and computes the same for both.
     volume_mask : array of bool, shape ``grid.shape``, optional
         Voxels that are False count as zero, and get exact zeros from the transpose.
     detector_mask : array of bool, shape ``geometry.detector_shape`` or ``geometry.shape``, optional
@@ -254,7 +255,7 @@ class XrayTransform(ViewSubsets, InParts):
         """Four operations for each interpolation, and the bytes that a call on the CPU holds at most.
 
         These are image, sinogram and the copies that the engine makes; with a ``memory_limit``, parts of
-        them. Those of the transpose: ``A.H.cost()``.
+        them. Those of the transpose: ``A.H.cost()``. On a CUDA device texture units need a volume more.
         """
         return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=False))
 

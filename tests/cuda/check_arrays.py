@@ -176,6 +176,25 @@ def test_what_does_not_fit_is_described(on_device):
         A(on_device(X.astype("float64")))
 
 
+def test_what_computes_with_arrays_itself_says_what_it_takes(on_device):
+    with pytest.raises(DtypeError, match=r"got OnDevice; torch.as_tensor\(x, device=\"cuda\"\)"):
+        tomo.FBP(A)(on_device(Y))
+    for operator in (A, A.gram, A[::2], tomo.VoxelBackProjection(A).H):
+        with cuda._device(0):
+            assert np.allclose(operator(on_device(X)).get(), operator(X), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_projectors_only_take_half_precision(dtype):
+    x, y = torch.from_numpy(X).to(dtype), torch.from_numpy(Y).to(dtype)
+    B = tomo.VoxelBackProjection(A)
+    for operator, operand in ((A, x), (A.H, y), (A[::2], x), (B, y), (B.H, x)):
+        assert operator(operand).dtype is dtype
+    for operator, operand in ((2 * A, x), (A.gram, x), (A + A, x), (tomo.FBP(A), y)):
+        with pytest.raises(DtypeError):
+            operator(operand)
+
+
 def test_batches_without_images_give_empty_results(on_device):
     nothing = np.zeros((2, 0, *A.domain.shape), "float32")
     x = on_device(nothing)
