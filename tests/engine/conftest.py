@@ -17,21 +17,21 @@ def slice_matrix(plan):
     (ny, nx), nu = plan.volume_shape[-2:], plan.detector_shape[-1]
     rows, columns, values = [np.zeros(0, int)], [np.zeros(0, int)], [np.zeros(0)]
     for view, (x0, y0, sx, sy, dx, dy) in enumerate(plan.rays):
-        for u in range(nu):
-            x, y = x0 + sx * u, y0 + sy * u
-            along_x = abs(dx) > abs(dy)
-            plane = np.arange(nx if along_x else ny)
-            position = y + (plane - x) * dy / dx if along_x else x + (plane - y) * dx / dy
-            below = np.floor(position).astype(int)
-            for pixel, weight in (
-                (below, 1 - (position - below)),
-                (below + 1, position - below),
-            ):
-                inside = (0 <= pixel) & (pixel < (ny if along_x else nx))
-                index = pixel * nx + plane if along_x else plane * nx + pixel
-                rows.append(np.full(inside.sum(), view * nu + u))
-                columns.append(index[inside])
-                values.append(plan.lengths[view] * weight[inside])
+        u = np.arange(nu)[:, None]
+        x, y = x0 + sx * u, y0 + sy * u
+        along_x = abs(dx) > abs(dy)
+        plane = np.arange(nx if along_x else ny)
+        position = y + (plane - x) * dy / dx if along_x else x + (plane - y) * dx / dy
+        below = np.floor(position).astype(int)
+        for pixel, weight in (
+            (below, 1 - (position - below)),
+            (below + 1, position - below),
+        ):
+            inside = (0 <= pixel) & (pixel < (ny if along_x else nx))
+            index = pixel * nx + plane if along_x else plane * nx + pixel
+            rows.append(view * nu + np.nonzero(inside)[0])
+            columns.append(index[inside])
+            values.append(plan.lengths[view] * weight[inside])
     shape = (len(plan.rays) * nu, ny * nx)
     value, row, column = map(np.concatenate, (values, rows, columns))
     return sp.csr_matrix((value, (row, column)), shape=shape)

@@ -35,22 +35,24 @@ def fan_plan(shape, detectors, angles, density=1.0, distances=(3.0, 2.0), shift=
 def fan_matrix(plan):
     """Matrices [rays, pixels]: the definition, and the same with every weight one."""
     (ny, nx), spacing = plan.volume_shape, np.array(plan.spacing)
-    weights, touched = [], []
+    weights, touched = np.zeros((2, *plan.projection_shape, ny, nx))
     for view, source in enumerate(plan.sources):
-        for pixel in plan.pixels(view):
-            way, row, touch = pixel - source, np.zeros((ny, nx)), np.zeros((ny, nx))
-            a = int(abs(way[1]) >= abs(way[0]))
+        pixels = plan.pixels(view)
+        along_y = abs(pixels - source)[:, 1] >= abs(pixels - source)[:, 0]
+        for a, rays in ((0, ~along_y), (1, along_y)):
+            end, way = pixels[rays], (pixels - source)[rays]
             size, across = ((nx, ny), (ny, nx))[a]
             planes = np.arange(size)
-            low, high = sorted((source[a], pixel[a]))
-            place = source[1 - a] + (planes - source[a]) * way[1 - a] / way[a]
-            tent = np.maximum(0, 1 - abs(place - np.arange(across)[:, None]))
-            tent *= (planes >= low) & (planes <= high)
-            length = np.linalg.norm(way * spacing) / abs(way[a])
-            row, touch = length * tent, length * (tent > 0)
-            weights.append((row.T if a else row).ravel())
-            touched.append((touch.T if a else touch).ravel())
-    return np.array(weights), np.array(touched)
+            low, high = np.minimum(source, end)[:, [a]], np.maximum(source, end)[:, [a]]
+            place = source[1 - a] + (planes - source[a]) * way[:, [1 - a]] / way[:, [a]]
+            tent = np.maximum(0, 1 - abs(place[:, None] - np.arange(across)[:, None]))
+            tent *= ((planes >= low) & (planes <= high))[:, None]
+            length = (np.linalg.norm(way * spacing, axis=1) / abs(way[:, a]))[:, None, None]
+            if a:
+                tent = tent.swapaxes(1, 2)
+            weights[view, rays] = length * tent
+            touched[view, rays] = length * (tent > 0)
+    return weights.reshape(-1, ny * nx), touched.reshape(-1, ny * nx)
 
 
 def twin(plan):

@@ -31,25 +31,27 @@ def joseph_matrix(plan):
     sources, pixels, directions = ray_ends(plan)
     ndim, shape = pixels.shape[1], plan.volume_shape
     strides = [math.prod(shape[ndim - k :]) for k in range(ndim)]  # of x, y, z
+    starts = pixels if plan.parallel else sources
+    order = np.array((1, 0, 2)[:ndim])  # whose first is taken among equals
+    dominant = order[np.argmax(abs(directions[:, order]), axis=1)]
     rows, columns, values, lengths = [], [], [], []
-    for ray, (source, pixel, direction) in enumerate(zip(sources, pixels, directions, strict=True)):
-        if not direction.any():
-            continue
-        axis = max((1, 0, 2)[:ndim], key=lambda k: abs(direction[k]))
-        length = np.linalg.norm(direction * plan.spacing) / abs(direction[axis])
+    for axis in range(ndim):
+        rays = np.flatnonzero((dominant == axis) & directions.any(axis=1))
+        start, direction = starts[rays], directions[rays]
+        length = np.linalg.norm(direction * plan.spacing, axis=1) / abs(direction[:, axis])
         planes = np.arange(shape[ndim - 1 - axis])
+        slope = (direction / direction[:, [axis]])[:, None]
+        point = start[:, None] + (planes[:, None] - start[:, None, [axis]]) * slope
+        met = np.ones(point.shape[:2])
         if not plan.parallel:
-            ends = sorted((source[axis], pixel[axis]))
-            planes = planes[(planes >= ends[0]) & (planes <= ends[1])]
-        start = pixel if plan.parallel else source
-        point = start + (planes[:, None] - start[axis]) * (direction / direction[axis])
-        index, weight = planes * strides[axis], np.ones(len(planes))
-        cells = [(index, weight)]
+            ends = sources[rays, axis, None], pixels[rays, axis, None]
+            met[(planes < np.minimum(*ends)) | (planes > np.maximum(*ends))] = np.nan
+        cells = [(np.broadcast_to(planes * strides[axis], met.shape), met)]
         for k in range(ndim):
             if k == axis:
                 continue
-            below = np.floor(point[:, k])
-            part, size = point[:, k] - below, shape[ndim - 1 - k]
+            below = np.floor(point[..., k])
+            part, size = point[..., k] - below, shape[ndim - 1 - k]
             grown = []
             for index, weight in cells:
                 for step, share in ((0, 1 - part), (1, part)):
@@ -64,10 +66,11 @@ def joseph_matrix(plan):
             cells = grown
         for index, weight in cells:
             keep = ~np.isnan(weight)
-            rows.append(np.full(keep.sum(), ray))
+            ray = np.nonzero(keep)[0]
+            rows.append(rays[ray])
             columns.append(index[keep])
-            values.append(length * weight[keep])
-            lengths.append(np.full(keep.sum(), length))
+            values.append(length[ray] * weight[keep])
+            lengths.append(length[ray])
     join = lambda parts, dtype: np.concatenate([np.zeros(0, dtype), *parts])  # noqa: E731
     where = (join(rows, int), join(columns, int))
     size = (len(pixels), math.prod(shape))
