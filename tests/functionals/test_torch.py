@@ -47,6 +47,15 @@ def test_tensors_give_the_numbers_of_numpy(case, f, rng):
             )
 
 
+def test_vectors_shrunk_by_pytorch_have_the_bits_of_the_engine():
+    """Which of the two does it must not show: the engine, or PyTorch where it records for autograd."""
+    field = oa.Space(37, "float64") ** 3
+    x = field.random(0)
+    for f in (fn.GroupBall(field, 0.7), fn.GroupL1(field)):
+        for found, expected in zip(arrays(f.prox(0.4)(tensors(x))), f.prox(0.4)(x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_gradient_of_pytorch_is_the_weighted_gradient(case, f, rng):
     x = case.smooth(rng)
     leaves = [part.requires_grad_() for part in flat(tensors(x))]
