@@ -6,17 +6,19 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from opalg.arrays import as_numpy, is_array
 from opalg.errors import ArgumentError, NonFiniteError
 from opalg.tomo.frames import FloatArray, frozen
 
-__all__ = ["angle_weights", "as_angles", "scanned_range"]
+__all__ = ["angle_weights", "as_angles", "measured_ranges", "scanned_range"]
 
 # Views nearer than this (radians) are one direction seen twice, and share its weight.
 _SAME_DIRECTION = 1e-6
-# A gap this many times wider than any other is a range that was not measured.
-_MISSING = 4.0
+# Gaps this many times wider than all others are ranges that were not measured: not more than so many, each
+# with so many views at least on average. More are the sampling of a scan whose views lie in groups.
+_MISSING, _MOST, _VIEWS = 4.0, 8, 4
 
 
 def as_angles(angles: Any, default_range: float) -> FloatArray:
@@ -47,13 +49,13 @@ def as_angles(angles: Any, default_range: float) -> FloatArray:
     return found if not found.flags.writeable else frozen(found.copy())
 
 
-def angle_weights(angles: FloatArray, period: float) -> FloatArray:
+def angle_weights(angles: FloatArray, period: float, several: bool = False) -> FloatArray:
     """The part of a period that every angle stands for, in radians; shape (views,).
 
     Half the distance to the next angle on either side, angles being equal modulo the period. Equal
-    angles share their weight. Where a range is missing (a gap more than four times wider than any
-    other) the angles beside it count as if it were of the usual width. The weights of a complete scan sum
-    to the period.
+    angles share their weight. Where a range is missing (a gap more than four times wider than any other) the
+    angles beside it count as if it were of the usual width; where ``several`` are, as `measured_ranges` has
+    it, those beside the widest. The weights of a complete scan sum to the period.
     """
     turned = np.mod(angles, period)
     order = np.argsort(turned, kind="stable")
@@ -66,30 +68,50 @@ def angle_weights(angles: FloatArray, period: float) -> FloatArray:
         last = group[-1]
         directions, group = directions[:-1], np.where(group == last, 0, group)
     gaps = np.diff(directions, append=directions[0] + period)
-    widest = _missing(gaps)
-    if widest is not None:
-        gaps[widest] = np.median(np.delete(gaps, widest))
+    missing = _missing(gaps, several)[:1]
+    if len(missing):
+        gaps[missing] = np.median(np.delete(gaps, missing))
     widths = (gaps + np.roll(gaps, 1)) / 2
     weights = np.empty_like(turned)
     weights[order] = (widths / np.bincount(group))[group]
     return frozen(weights)
 
 
-def scanned_range(angles: FloatArray, period: float = 2 * math.pi) -> tuple[float, float] | None:
-    """First angle and length of the range that a scan covers, or None if it covers the whole period.
+def measured_ranges(angles: FloatArray, period: float = 2 * math.pi) -> FloatArray:
+    """First angle and length of the ranges that a scan covers; none if it covers the whole period.
 
-    The range that is missing is a gap more than four times wider than any other.
+    Shape (ranges, 2), from the widest range that is missing on. Missing are up to eight gaps that are more
+    than four times wider than all others.
     """
     ordered = np.unique(np.mod(angles, period))
     gaps = np.diff(ordered, append=ordered[0] + period)
-    widest = _missing(gaps)
-    if widest is None:
-        return None
-    return float(ordered[(widest + 1) % len(ordered)]), period - float(gaps[widest])
+    ordered, gaps = ordered[gaps > _SAME_DIRECTION], gaps[gaps > _SAME_DIRECTION]
+    missing = np.sort(_missing(gaps, several=True))  # the views before
+    if not len(missing):
+        return np.empty((0, 2))
+    starts = ordered[(missing + 1) % len(ordered)]
+    lengths = np.mod(np.roll(ordered[missing], -1) - starts, period)
+    found: FloatArray = np.stack([starts, lengths], axis=1)
+    return np.roll(found, -int(gaps[missing].argmax()), axis=0)
 
 
-def _missing(gaps: FloatArray) -> int | None:
-    if len(gaps) < 2:
+def scanned_range(angles: FloatArray, period: float = 2 * math.pi) -> tuple[float, float] | None:
+    """First angle and length of the range that a scan covers, or None if it covers the whole period.
+
+    All but the widest range that is missing; others may be missing in between.
+    """
+    ranges = measured_ranges(angles, period)
+    if not len(ranges):
         return None
-    widest = int(gaps.argmax())
-    return widest if gaps[widest] > _MISSING * np.delete(gaps, widest).max() else None
+    (start, _), (last, length) = ranges[0].tolist(), ranges[-1].tolist()
+    return start, float(np.mod(last - start, period)) + length
+
+
+def _missing(gaps: FloatArray, several: bool) -> npt.NDArray[np.intp]:
+    """Which gaps are ranges that were not measured, the widest first."""
+    order = np.argsort(-gaps, kind="stable")
+    ordered = gaps[order]
+    most = max(1, min(_MOST, len(gaps) // _VIEWS)) if several else 1
+    most = min(most, len(gaps) - 1)
+    jumps = np.flatnonzero(ordered[:most] > _MISSING * ordered[1 : most + 1])
+    return order[: jumps[-1] + 1] if len(jumps) else order[:0]

@@ -72,7 +72,9 @@ class FBP(FilteredBackProjection):
     Warns
     -----
     AccuracyWarning
-        If views cover less than half a turn (of fans plus the fan angle), or none sees the axis.
+        If views cover less than half a turn (of fans plus the fan angle), if of several ranges that are
+        missing one is seen from no side, if none sees the axis, or if the detector is moved to one side (by
+        more than a tenth of the sum of both) in less than a full turn.
 
     Notes
     -----
@@ -91,8 +93,13 @@ class FBP(FilteredBackProjection):
     half a turn later. *Moved* means that the sides differ by more than a hundredth of the whole. Its rows are
     weighted, continued by zeros to the width of the longer side, filtered, and projected back with what the
     filter put there; without that, values would be off by a fifth. Up to a tenth weights stay one half as far
-    as they can, for the sake of noise. In less than a full turn such rays are missing.
-    (`opalg.tomo.preprocessing.half_turn` joins both halves of a full one for other methods.)
+    as they can, for the sake of noise. In less than a full turn such rays are missing; those that were
+    measured from one side only count whole. (`opalg.tomo.preprocessing.half_turn` joins both halves of a full
+    one for other methods.)
+
+    Several ranges of angles may be missing (up to eight gaps, each more than four times as wide as all
+    others). If fans see them from the other side, rays share their weights by how far inside of a range their
+    views are. Else views beside them stand for them, as for parallel rays.
 
     Pixels may have another pitch in every view: the ramp is that of the mean pitch, and views are scaled to
     their own.
@@ -109,7 +116,8 @@ class FBP(FilteredBackProjection):
     References
     ----------
     A. C. Kak and M. Slaney, "Principles of Computerized Tomographic Imaging", IEEE Press, 1988,
-    sections 3.3 and 3.4.
+    sections 3.3 and 3.4. F. Noo, M. Defrise, R. Clackdoyle and H. Kudo, "Image reconstruction from fan-beam
+    projections on less than a short scan", Physics in Medicine and Biology 47(14), 2525-2546, 2002.
 
     Examples
     --------

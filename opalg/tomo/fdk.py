@@ -57,8 +57,9 @@ class FDK(FilteredBackProjection):
     Warns
     -----
     AccuracyWarning
-        If the views cover less than half a turn plus the fan angle, or none sees the axis. If a volume has
-        slices that less than a full turn of a helix sees.
+        As `FBP`: if the views cover less than half a turn plus the fan angle, leave out ranges, or none sees
+        the axis, or if the detector is moved to one side in less than a full turn. If a volume has slices
+        that less than a full turn of a helix sees.
 
     Notes
     -----

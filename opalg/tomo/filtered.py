@@ -24,6 +24,7 @@ from opalg.tomo.helical import check_helix, flattened, helical_back_projection
 from opalg.tomo.helix import helix_of
 from opalg.tomo.parallel import ParallelBeam
 from opalg.tomo.parallel_scan import ParallelScan, scan_of
+from opalg.tomo.redundancy import fitting_weights
 from opalg.tomo.upright import upright_transform
 from opalg.tomo.voxel_driven import VoxelBackProjection
 from opalg.tomo.xray import XrayTransform
@@ -207,7 +208,7 @@ def _diagonal(values: FloatArray, space: Space) -> LinearOperator:
 def redundancy_weights(geometry: Geometry, choice: Any) -> np.ndarray[Any, Any]:
     """Weights by name, by an array, or those that fit the scan; warns if a scan is too short for any."""
     if choice is None:
-        found, missing = weights.automatic(geometry)
+        found, missing = fitting_weights(geometry)
         if missing:
             warnings.warn(
                 f"{missing}: values come out wrong where rays are missing. Give redundancy= an array of "

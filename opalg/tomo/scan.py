@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from opalg.errors import NotSupportedError
-from opalg.tomo.angles import angle_weights, scanned_range
+from opalg.tomo.angles import angle_weights, measured_ranges, scanned_range
 from opalg.tomo.frames import FloatArray
 
 __all__ = ["TOLERANCE", "Scan", "across", "angles_about", "check", "once", "vectors_in_space"]
 
 # Of the distance from source to axis, or in radians: by so much a real scanner may be misaligned.
 TOLERANCE = 2e-3
-# A detector whose longer side exceeds the other by more of the whole is one that was moved on purpose.
-_MOVED = 0.01
+# A detector whose longer side exceeds the other by more of the whole is one that was moved on purpose. In
+# less than a full turn many are aligned worse than that, and see the object from both sides all the same.
+_MOVED, _MOVED_BY_MUCH = 0.01, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +61,23 @@ class Scan:
 
     @property
     def moved(self) -> bool:
-        """Whether one side of the detector sees what the other side sees half a turn later only in part."""
+        """Whether one side of the detector sees what the other side sees half a turn later only in part.
+
+        Less than half a turn tells nothing of the other side.
+        """
+        found = scanned_range(self.angles)
+        if found is None:
+            return self._apart(_MOVED)
+        return found[1] > math.pi and self.moved_by_much
+
+    @property
+    def moved_by_much(self) -> bool:
+        """Whether the sides of the detector differ by more than a misalignment makes them."""
+        return self._apart(_MOVED_BY_MUCH)
+
+    def _apart(self, part: float) -> bool:
         below, above = self.reach
-        apart = abs(above - below) > _MOVED * (above + below)
-        return self.is_full_turn and min(below, above) > 0 and apart
+        return min(below, above) > 0 and abs(above - below) > part * (above + below)
 
     @property
     def period(self) -> float:
@@ -72,13 +86,21 @@ class Scan:
 
     @property
     def view_weights(self) -> FloatArray:
-        """The part of the period that every view stands for."""
-        return angle_weights(self.angles, self.period)
+        """The part of the period that every view stands for.
+
+        Beside a range that is missing between others also for half of it: weights tell whether it counts.
+        """
+        return angle_weights(self.angles, self.period, several=self.period > math.pi)
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """First angle and length of the range that was scanned; None for all of the period."""
+        """First angle and length of what was scanned, from the first range to the last; None for all."""
         return scanned_range(self.angles, self.period)
+
+    @property
+    def ranges(self) -> FloatArray:
+        """First angle and length of all ranges that were scanned; none if all of the period was."""
+        return measured_ranges(self.angles, self.period)
 
     @property
     def relative_pitch(self) -> FloatArray:

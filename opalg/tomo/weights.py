@@ -22,13 +22,10 @@ from opalg.tomo.circle import CircularScan, circular_scan
 from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
-from opalg.tomo.parallel_scan import ParallelScan, scan_of
+from opalg.tomo.parallel_scan import scan_of
 from opalg.tomo.scan import Scan
 
 __all__ = ["cosine", "full_turn", "parker", "riess", "wang"]
-
-# Over how many times what one side of a detector exceeds the other the weights of a moved one change.
-_WIDTH = 5.0
 
 
 def cosine(geometry: Geometry) -> FloatArray:
@@ -83,7 +80,7 @@ def full_turn(geometry: Geometry) -> FloatArray:
         raise ArgumentError(
             f"the views cover {np.rad2deg(found[1]):.1f} degrees, not a full turn: see weights.parker"
         )
-    return np.full(_shape(geometry), 0.5)
+    return np.full((1,) * len(geometry.shape), 0.5)
 
 
 def parker(geometry: Geometry) -> FloatArray:
@@ -124,12 +121,12 @@ def parker(geometry: Geometry) -> FloatArray:
     """
     scan = _scan(geometry)
     missing = missing_range(scan)
-    if missing:
+    if missing and len(scan.ranges) == 1:
         raise ArgumentError(
             f"Parker's weights need half a turn plus the fan angle; {np.rad2deg(missing):.1f} degrees are "
             "missing. weights.riess compensates for them in part"
         )
-    return _placed(geometry, _overscan(scan))
+    return placed(geometry, overscan(scan))
 
 
 def riess(geometry: Geometry) -> FloatArray:
@@ -169,7 +166,7 @@ def riess(geometry: Geometry) -> FloatArray:
         raise ArgumentError(
             f"the weights need half a turn or more, the views cover {np.rad2deg(scan.range[1]):.1f} degrees"
         )
-    return _placed(geometry, _overscan(scan))
+    return placed(geometry, overscan(scan))
 
 
 def wang(geometry: Geometry) -> FloatArray:
@@ -210,71 +207,68 @@ def wang(geometry: Geometry) -> FloatArray:
     """
     full_turn(geometry)
     scan = scan_of(geometry)
-    overlap = min(scan.reach)
-    if overlap <= 0:
+    if min(scan.reach) <= 0:
         raise ArgumentError(
             "the detector must see the rotation axis, with columns on both sides of it"
         )
-    position = np.clip(_from_short_to_long(scan) / overlap, -1.0, 1.0)
-    return _placed(geometry, 0.5 + 0.5 * np.sin(np.pi / 2 * position))
+    return placed(geometry, sides(scan))
 
 
-# What `FBP` and `FDK` use
+# What `FBP`, `FDK` and `opalg.tomo.redundancy` use
 
 
 def missing_range(scan: Scan) -> float:
-    """By how many radians a scan is shorter than half a turn (plus the fan angle); 0 if it is not."""
-    if scan.range is None:
+    """How many radians are missing in half a turn (of fans and cones plus the fan angle).
+
+    If several ranges are missing of a turn: of what turn the rays of some column are not measured, from
+    either side.
+    """
+    ranges, gamma = scan.ranges, 0.0
+    if isinstance(scan, CircularScan):
+        gamma = float(np.abs(scan.fan_angles).max())
+    if not len(ranges):
         return 0.0
-    length = scan.range[1]
-    gamma = float(np.abs(scan.fan_angles).max()) if isinstance(scan, CircularScan) else 0.0
+    length = float(ranges[:, 1].sum())
+    step = _step(scan)
+    if len(ranges) > 1 and scan.period > math.pi:
+        missing = _unmeasured(ranges, step, gamma)
+        return missing if missing > 0.01 * step else 0.0
     missing = math.pi + 2 * gamma - length
     # Up to the spacing of views nothing is missing.
-    return missing if missing > 1.01 * length / max(len(scan.angles) - 1, 1) else 0.0
+    return missing if missing > 1.01 * step else 0.0
 
 
-def automatic(geometry: Geometry) -> tuple[FloatArray, str]:
-    """The weights that fit a scan, and what is missing in it, in words, or nothing."""
-    scan = scan_of(geometry)
-    ones = np.ones(_shape(geometry))
-    if scan.moved:
-        return _moved(geometry, scan), ""
-    if min(scan.reach) <= 0 and (scan.is_full_turn or isinstance(scan, ParallelScan)):
-        return ones, "the detector sees no rays through the rotation axis"
-    if isinstance(scan, ParallelScan):  # whose views share what is measured twice by their angles
-        missing = missing_range(scan)
-        words = f"the views lack {np.rad2deg(missing):.1f} degrees of half a turn"
-        return ones, words if missing else ""
-    if scan.range is None:
-        return 0.5 * ones, ""
-    missing = missing_range(scan)
-    if not missing:
-        return parker(geometry), ""
-    words = f"the views lack {np.rad2deg(missing):.1f} degrees of half a turn plus the fan angle"
-    return (riess(geometry) if scan.range[1] >= math.pi else ones), words
+def _unmeasured(ranges: FloatArray, step: float, gamma: float) -> float:
+    """Of how many radians a column, of those up to fan angle ``gamma``, is measured from neither side."""
+    starts = ranges.sum(axis=1) + step / 2
+    lengths = np.mod(np.roll(ranges[:, 0], -1) - step / 2 - starts, 2 * math.pi)
+    turns = math.pi - 2 * np.linspace(-gamma, gamma, 201)
+    # From where a gap begins to where, as seen from the other side, another one does.
+    way = np.mod(-np.add.outer(turns, np.subtract.outer(starts, starts)), 2 * math.pi)
+    first, second = lengths[:, None], lengths
+    overlap = np.maximum(np.minimum(first - way, second), 0)
+    overlap += np.maximum(np.minimum(first, way + second - 2 * math.pi), 0)
+    return float(overlap.sum(axis=(1, 2)).max())
 
 
-def _moved(geometry: Geometry, scan: Scan) -> FloatArray:
-    """Wang's weights; if the detector was moved by little they stay one half, as far as they can.
-
-    Equal weights have the least noise. Towards the end of the shorter side they leave one half smoothly.
-    """
-    below, above = scan.reach
-    overlap, width = min(below, above), _WIDTH * abs(above - below)
-    if width >= overlap:
-        return wang(geometry)
-    place = _from_short_to_long(scan)
-    way = np.clip((np.abs(place) - overlap) / width + 1, 0.0, 1.0)
-    return _placed(geometry, 0.5 + 0.5 * np.sign(place) * np.sin(np.pi / 2 * way) ** 2)
+def _step(scan: Scan) -> float:
+    """Of neighbouring views."""
+    return float(scan.ranges[:, 1].sum()) / max(len(scan.angles) - len(scan.ranges), 1)
 
 
-def _from_short_to_long(scan: Scan) -> FloatArray:
+def sides(scan: Scan) -> FloatArray:
+    """Wang's weights, shape (1 or views, u)."""
+    position = np.clip(from_short_to_long(scan) / min(scan.reach), -1.0, 1.0)
+    return 0.5 + 0.5 * np.sin(np.pi / 2 * position)
+
+
+def from_short_to_long(scan: Scan) -> FloatArray:
     """Positions of columns, rising towards the longer side of the detector."""
     below, above = scan.reach
     return scan.positions if above >= below else -scan.positions
 
 
-def _overscan(scan: CircularScan) -> FloatArray:
+def overscan(scan: CircularScan) -> FloatArray:
     """Weights (views, u) for a range of half a turn plus any overlap; a negative one is compensated."""
     if scan.range is None:
         return np.full((1, scan.u.shape[1]), 0.5)
@@ -302,9 +296,6 @@ def _scan(geometry: Geometry) -> CircularScan:
     return circular_scan(geometry)
 
 
-def _shape(geometry: Geometry) -> tuple[int, ...]:
-    return (1,) * (len(geometry.detector_shape) + 1)
-
-
-def _placed(geometry: Geometry, weights: FloatArray) -> FloatArray:
+def placed(geometry: Geometry, weights: FloatArray) -> FloatArray:
+    """Weights of columns, shape (1 or views, u), such that they broadcast to sinograms."""
     return weights if geometry.ndim == 2 else weights[:, None, :]

@@ -7,12 +7,14 @@ import pytest
 
 import opalg as oa
 from opalg import tomo
+from opalg.errors import AccuracyWarning
 
 CENTRE = (6.0, -9.0, 2.0)
 RADIUS = 24.0
 FAN = {"detector": 340, "pitch": 0.7, "sod": 250.0, "sdd": 400.0}
 CONE = {"detector": (64, 120), "pitch": 1.75, "sod": 250.0, "sdd": 400.0}
 SHORT = np.deg2rad(np.arange(0.0, 216.0, 1.0))  # half a turn plus the fan angle, 34 degrees
+TWO_GAPS = np.deg2rad(np.r_[0.0:100.0, 120.0:180.0, 200.0:360.0])
 TURN = np.linspace(0, 2 * math.pi, 400, endpoint=False)
 # Of 119 (cone: 105) to either side. The ball reaches 35 from the axis, 57 on the detector: by 55 it is seen
 # whole from both sides, by 80 only half a turn later, by 100 its middle is seen from one side only.
@@ -83,6 +85,10 @@ SCANS = {
     "fan curved": tomo.FanBeam(400, **FAN, curved=True),
     "fan flat, short scan (Parker)": tomo.FanBeam(SHORT, **FAN),
     "fan curved, short scan (Parker)": tomo.FanBeam(SHORT, **FAN, curved=True),
+    "fan flat, two ranges missing, seen from the other side": tomo.FanBeam(TWO_GAPS, **FAN),
+    "fan curved, two ranges missing, seen from the other side": turned(
+        tomo.FanBeam(TWO_GAPS, **FAN, curved=True)
+    ),
     "fan flat, clockwise": tomo.FanBeam(-TURN, **FAN),
     "fan flat, offset detector (Wang)": tomo.FanBeam(**FAN, **MOVED),
     "fan curved, offset detector (Wang)": tomo.FanBeam(**FAN, **MOVED, curved=True),
@@ -158,6 +164,33 @@ COARSE = {  # pitches in pixels and slices of 1.1
 def test_rays_further_apart_than_pixels(scan, model):
     """Whose back projection, by lines that pass pixels by, leaves some of them out in all views."""
     check_values(COARSE[scan], CENTRE, model=model, edge=12.0)
+
+
+@pytest.mark.parametrize("degrees", [190, 270, 350])
+@pytest.mark.parametrize("kind", ["parallel", "fan", "cone"])
+def test_a_moved_detector_in_less_than_a_full_turn(kind, degrees):
+    """Right where both sides see the ball, and a warning, as beyond nothing could be."""
+    least = 190 if kind == "parallel" else 217
+    angles = np.deg2rad(np.arange(max(degrees, least)))
+    scan = {
+        "parallel": lambda: tomo.ParallelBeam(angles, **PARALLEL, offset=25.0),
+        "fan": lambda: tomo.FanBeam(angles, **FAN, offset=40.0),
+        "cone": lambda: tomo.ConeBeam(angles, **CONE, offset=30.0),
+    }[kind]()
+    with pytest.warns(AccuracyWarning, match="detector is moved to one side, and in less than"):
+        check_values(scan, (3.0, -4.0, 1.0))
+
+
+def test_a_moved_detector_in_almost_a_full_turn():
+    """What the shorter side does not see counts whole where the longer one does: 20 of 360 degrees lack."""
+    scan = tomo.ParallelBeam(np.deg2rad(np.arange(340.0)), **PARALLEL, offset=55.0)
+    grid = oa.Grid((60, 60), 0.8, origin=CENTRE[1::-1])
+    y = tomo.phantoms.disc(RADIUS, 0.02, CENTRE[:2]).project(scan)
+    with pytest.warns(AccuracyWarning, match="detector is moved"):
+        x = tomo.FBP(tomo.XrayTransform(grid, scan))(y)
+    ys, xs = grid.coordinates
+    inside = np.hypot(xs - CENTRE[0], ys[:, None] - CENTRE[1]) < RADIUS - 4
+    assert abs(x[inside].mean() / 0.02 - 1) < 20 / 360
 
 
 @pytest.mark.parametrize("degrees", [206, 216])

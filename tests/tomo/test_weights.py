@@ -9,6 +9,7 @@ import pytest
 import opalg as oa
 from opalg import tomo
 from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
+from opalg.tomo.redundancy import fitting_weights
 
 FAN = {"detector": 61, "pitch": 1.5, "sod": 100.0, "sdd": 150.0}
 CONE = {**FAN, "detector": (5, 61)}
@@ -162,14 +163,14 @@ def test_the_weights_that_fit_a_scan_are_chosen():
         np.testing.assert_array_equal(choice(scan)(y), named(scan, name)(y))
     # Moved by little: one half in the middle, and every line has its weight.
     moved = tomo.FanBeam(40, **FAN, offset=0.8)
-    w, missing = tomo.weights.automatic(moved)
+    w, missing = fitting_weights(moved)
     u = moved.detector_coordinates[0]
     assert not missing
     np.testing.assert_allclose(w[0] + np.interp(-u, u, w[0], left=0.0, right=0.0), 1.0, atol=2e-2)
     assert (w[0, 10:-11] == 0.5).all()
     assert w[0, 0] < 0.02
     assert w[0, -1] == 1.0
-    equal, _ = tomo.weights.automatic(tomo.FanBeam(40, **FAN, offset=0.4))
+    equal, _ = fitting_weights(tomo.FanBeam(40, **FAN, offset=0.4))
     assert (equal == 0.5).all()
     short = tomo.FanBeam(np.linspace(0, 3.3, 40), **FAN)
     with pytest.warns(AccuracyWarning, match=r"views lack 2\d\.\d degrees"):
@@ -181,6 +182,78 @@ def test_the_weights_that_fit_a_scan_are_chosen():
         warnings.simplefilter("error")
         ones = named(tomo.FanBeam(np.linspace(0, 1.5, 40), **FAN), np.ones(1))
     np.testing.assert_array_equal(limited(y), ones(y))
+
+
+def shared_by_conjugates(scan, weights):
+    """For every ray its weight plus that of its conjugate, interpolated, and whether that was measured."""
+    beta, step = scan.angles, np.deg2rad(1.0)
+    gamma = np.arctan(scan.detector_coordinates[0] / scan.sdd)
+    sums, twice = weights.copy(), np.zeros(scan.shape, bool)
+    for i, mirrored in enumerate(weights.T[::-1]):  # at -gamma
+        other = beta + math.pi - 2 * gamma[i]
+        after = np.mod(other[:, None] - beta, 2 * math.pi)
+        before, share = after.argmin(axis=1), after.min(axis=1) / step
+        twice[:, i] = share + np.mod(-after, 2 * math.pi).min(axis=1) / step < 1.01
+        found = (1 - share) * mirrored[before] + share * mirrored[(before + 1) % len(beta)]
+        sums[twice[:, i], i] += found[twice[:, i]]
+    return sums, twice
+
+
+@pytest.mark.parametrize(
+    "degrees", [np.r_[0.0:100, 120.0:180, 200.0:360], np.r_[0.0:40, 60.0:100, 110.0:340, 350.0:360]]
+)
+def test_several_missing_ranges_that_are_seen_from_the_other_side(degrees):
+    scan = tomo.FanBeam(np.deg2rad(degrees), **FAN)
+    w, missing = fitting_weights(scan)
+    assert not missing
+    sums, twice = shared_by_conjugates(scan, w)
+    np.testing.assert_array_equal(w[~twice], 1.0)
+    # Interpolation between views a degree apart, over the ten in which weights fade.
+    np.testing.assert_allclose(sums[twice], 1.0, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("scan", "words"),
+    [
+        # Of 360 degrees, at some fan angle all that both gaps share.
+        (tomo.FanBeam(np.deg2rad(np.r_[0.0:90, 180.0:270]), **FAN), r"of which 180\.0 degrees are"),
+        (tomo.FanBeam(np.deg2rad(np.r_[0.0:100, 130.0:271]), **FAN), r"of which 60\.0 degrees are"),
+        (tomo.FanBeam(np.deg2rad(np.r_[0.0:110, 118.0:222]), **FAN), r"of which 16\.0 degrees are"),
+        (tomo.ParallelBeam(np.deg2rad(np.r_[0.0:60, 90.0:150]), 61), r"lack 62\.0 degrees of half"),
+    ],
+)
+def test_several_missing_ranges_that_nobody_saw(scan, words):
+    A = tomo.XrayTransform(oa.Grid((8, 8)), scan)
+    with pytest.warns(AccuracyWarning, match=words):
+        tomo.FBP(A)
+
+
+def test_ranges_that_nobody_saw_are_left_to_their_neighbours():
+    """The weights are those of the scan as if they were there, not of a full turn."""
+    degrees = np.r_[0.0:271.0]
+    there = (degrees < 100) | (degrees >= 130)
+    scan = tomo.FanBeam(np.deg2rad(degrees), **FAN)
+    found, _ = fitting_weights(scan[there])
+    np.testing.assert_allclose(found, tomo.weights.parker(scan)[there], atol=1e-12)
+
+
+@pytest.mark.parametrize("step", [1.0, 0.1])
+def test_gaps_between_views_in_groups_are_no_missing_ranges(step):
+    rng = np.random.default_rng(0)
+    groups = np.arange(0.0, 180.0, step)[:, None] + 1e-3 * rng.uniform(size=5)
+    for angles in (groups.ravel(), rng.uniform(0, 180, 300), np.r_[0.0:90.0, 90.0:180.0:step]):
+        scan = tomo.ParallelBeam(np.deg2rad(angles), 61)
+        assert not fitting_weights(scan)[1]
+
+
+@pytest.mark.parametrize(("offset", "quiet"), [(3.0, True), (5.0, False)])
+def test_ordinary_misalignment_is_no_moved_detector(offset, quiet):
+    """Sides of 42.5 and 48.5 differ by less than a tenth of the whole."""
+    for scan in (
+        tomo.ParallelBeam(60, 61, 1.5, offset=offset),
+        tomo.FanBeam(np.deg2rad(np.arange(0.0, 230)), **FAN, offset=offset),
+    ):
+        assert (fitting_weights(scan)[1] == "") == quiet
 
 
 @pytest.mark.parametrize(
