@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opalg.arrays import Array
+from opalg.arrays import Array, as_numpy, is_array
 from opalg.errors import ArgumentError
+from opalg.spaces.indexing import chosen_cells, keep_axis, one_index_per_axis
 from opalg.spaces.space import Space, as_shape
 
 __all__ = ["Grid"]
@@ -49,6 +50,8 @@ class Grid(Space):
     >>> y, x = grid.coordinates
     >>> y.tolist()
     [-0.75, -0.25, 0.25, 0.75]
+    >>> grid[1:3, ::2].spacing, grid[1:3, ::2].origin
+    ((0.5, 1.0), (0.0, -0.25))
     """
 
     def __init__(
@@ -89,6 +92,35 @@ class Grid(Space):
             positions.flags.writeable = False
             found.append(positions)
         return tuple(found)
+
+    __iter__ = None  # a grid is no sequence, though parts of it are chosen by brackets
+
+    def __getitem__(self, key: Any) -> Grid:
+        """Some of the cells, ``grid[z, y, x]``: their centres stay where they are.
+
+        Cells are chosen by slices with positive steps, or by indices and masks that leave equally spaced
+        ones; a single number keeps its axis, ``...`` stands for all that is left out.
+
+        Raises
+        ------
+        ArgumentError
+            If the cells that are left are none, or not equally spaced.
+        """
+        axes = self.axes or ()
+        keys = one_index_per_axis(key, axes)
+        chosen = [chosen_cells(k, n, a) for k, n, a in zip(keys, self.shape, axes, strict=True)]
+        counts, steps, middles = zip(*chosen, strict=True)
+        spacing = [n * step for n, step in zip(steps, self.spacing, strict=True)]
+        moved = zip(self.origin, middles, self.spacing, strict=True)
+        origin = [centre + cells * step for centre, cells, step in moved]
+        weight: Any = self.weighting
+        if is_array(weight):
+            cells = zip(keys, self.shape, axes, strict=True)
+            kept = np.ix_(*(np.arange(n)[keep_axis(k, n, a)] for k, n, a in cells))
+            weight = np.broadcast_to(as_numpy(weight), self.shape)[kept]
+        elif weight == self.cell_volume:
+            weight = None  # that of the cells that are left
+        return Grid(counts, spacing, self.dtype.name, origin, axes, weight)
 
     def slab(self, cells: slice) -> Grid:
         """Neighbouring planes of the first axis, where they are.

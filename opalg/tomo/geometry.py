@@ -18,17 +18,11 @@ import numpy.typing as npt
 from opalg.arrays import short_repr
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.spaces import Grid, Space
+from opalg.spaces.indexing import chosen_cells, keep_axis, one_index_per_axis
 from opalg.tomo.angles import angle_weights
 from opalg.tomo.astra_form import projection_dictionary, volume_dictionary
 from opalg.tomo.frames import FloatArray, Frames, frozen, units
-from opalg.tomo.indexing import (
-    as_detector,
-    chosen_pixels,
-    keep_axis,
-    one_index_per_axis,
-    one_per_axis,
-    short,
-)
+from opalg.tomo.indexing import as_detector, one_per_axis, short
 from opalg.tomo.matrices import matrices_of_frames
 from opalg.tomo.movable import MovableDetector
 from opalg.tomo.pictures import Pictures
@@ -306,7 +300,7 @@ class Geometry(MovableDetector, Pictures, Value):
         shape, steps, middles = list(self.detector_shape), [1, 1], [0.0, 0.0]
         for i, pixel_key in enumerate(pixel_keys):
             n = self.detector_shape[i]
-            shape[i], steps[i], middles[i] = chosen_pixels(pixel_key, n, self.detector_axes[i])
+            shape[i], steps[i], middles[i] = chosen_cells(pixel_key, n, self.detector_axes[i])
         if not self.regular:
             frames = self.frames.take(views)
             if tuple(shape) != self.detector_shape:

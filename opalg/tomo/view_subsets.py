@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from opalg.errors import ArgumentError
+from opalg.spaces.indexing import one_index_per_axis
 from opalg.tomo.geometry import Geometry
-from opalg.tomo.indexing import one_index_per_axis
 
 __all__ = ["ViewSubsets"]
 

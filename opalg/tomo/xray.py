@@ -10,9 +10,9 @@ from opalg.engines import cpu, cuda
 from opalg.errors import ArgumentError, DtypeError
 from opalg.operators.costs import Cost
 from opalg.spaces import Grid
+from opalg.spaces.indexing import keep_axis
 from opalg.tomo.dispatch import device_numbers, run
 from opalg.tomo.geometry import Geometry
-from opalg.tomo.indexing import keep_axis
 from opalg.tomo.masks import as_mask, clear, hidden, masked, take
 from opalg.tomo.parts import InParts, as_limit, nbytes
 from opalg.tomo.plans import count_samples, make_plan
