@@ -342,13 +342,8 @@ class Geometry(MovableDetector, Pictures, Value):
         ArgumentError
             If the text is no such geometry.
         """
-        name, detector, arguments, frames = read(text)
-        kinds = {kind.__name__: kind for kind in _family(cls)}
-        if name not in kinds:
-            raise ArgumentError(f"the text holds a {name!r}, expected one of {sorted(kinds)}")
-        if frames is None:
-            return kinds[name](**arguments)
-        return kinds[name]._of_frames(frames, detector)
+        found: Self = read(text, {kind.__name__: kind for kind in _family(cls)})
+        return found
 
     def to_matrices(self) -> FloatArray:
         """The projection matrix of every view, float64: 3x4 in 3D, 2x3 in 2D.

@@ -1,5 +1,6 @@
 """Fan and cone beams: where sources and pixels are, and what slices and shifts do to them."""
 
+import json
 import math
 import pickle
 
@@ -291,6 +292,48 @@ def test_json_of_something_else():
             tomo.Geometry.from_json(text)
     with pytest.raises(ArgumentError, match="'FanBeam', expected one of"):
         tomo.ConeBeam.from_json(tomo.FanBeam(2, **FAN).to_json())
+
+
+def changed(geometry, part, name, value):
+    data = json.loads(geometry.to_json())
+    (data[part] if part else data)[name] = value
+    return json.dumps(data)
+
+
+REGULAR = tomo.ConeBeam(3, **CONE)
+FREE = tomo.rotate("x", 0.1) * REGULAR
+ARC = tomo.rotate("x", 0.1) * tomo.ConeBeam(3, **CONE, curved=True)
+BAD_JSON = {
+    "extra argument": changed(REGULAR, "arguments", "tilt", 1.0),
+    "arguments that contradict": changed(REGULAR, "arguments", "sod", 1e6),
+    "no detector": changed(REGULAR, "arguments", "detector", None),
+    "angles of words": changed(REGULAR, "arguments", "angles", ["a", "b"]),
+    "unknown class": changed(REGULAR, None, "type", "Beam"),
+    "no class": changed(REGULAR, None, "type", ["ConeBeam"]),
+    "missing argument": REGULAR.to_json().replace('"sod"', '"radius"'),
+    "NaN": changed(FREE, "vectors", "origins", [[float("nan"), 0.0, 0.0]] * 3),
+    "fewer views": changed(FREE, "vectors", "origins", FREE.frames.origins[:2].tolist()),
+    "one view": changed(FREE, "vectors", "u_steps", FREE.frames.u_steps[:1].tolist()),
+    "huge": changed(FREE, "vectors", "u_steps", [[10**400, 0, 0]] * 3),
+    "a fan of a cone": changed(FREE, None, "type", "FanBeam"),
+    "a parallel beam of a cone": changed(FREE, None, "type", "ParallelBeam"),
+    "parallel cone": changed(FREE, None, "parallel", True),
+    "nearly parallel cone": changed(FREE, None, "parallel", 0),
+    "row": changed(FREE, None, "detector", [4]),
+    "zero pixels": changed(FREE, None, "detector", [4, 0]),
+    "vectors unknown": changed(FREE, "vectors", "normals", [[0.0, 1.0, 0.0]] * 3),
+    "flat with an arc": changed(FREE, None, "arc_step", 0.1),
+    "another arc": changed(ARC, None, "arc_step", 0.1),
+    "arc of words": changed(ARC, None, "arc_step", "wide"),
+    "detector in line": changed(FREE, "vectors", "u_steps", FREE.frames.v_steps.tolist()),
+    "a list": "[]",
+}
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+def test_json_is_checked_as_arguments_are(name):
+    with pytest.raises(ArgumentError, match="is no geometry"):
+        tomo.Geometry.from_json(BAD_JSON[name])
 
 
 def test_spaces_and_weights():
