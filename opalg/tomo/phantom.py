@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opalg.errors import ArgumentError
+from opalg.errors import ArgumentError, DtypeError
 from opalg.spaces import Grid
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
@@ -100,7 +100,8 @@ class Phantom(Value):
         ----------
         geometry : Geometry
         dtype : {"float32", "float64"}
-            They are computed in float64 and rounded once. The default fits a default `Grid`.
+            They are computed in float64 and rounded once. The default fits a default `Grid`. Another one is a
+            `DtypeError`.
 
         Returns
         -------
@@ -112,6 +113,8 @@ class Phantom(Value):
                 f"{type(geometry).__name__}; phantom.sample(grid) gives the image on a grid"
             )
         self._check_dimension(geometry, f"a {geometry.ndim}D geometry")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise DtypeError(f"projections are float32 or float64, got dtype {np.dtype(dtype)}")
         result = np.empty(geometry.shape, dtype)
         step = max(1, _CHUNK // math.prod(geometry.detector_shape))
         for start in range(0, geometry.num_views, step):

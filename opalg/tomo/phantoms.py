@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,7 @@ def shepp_logan(
     """
     if contrast not in ("modified", "standard"):
         raise ArgumentError(f"contrast must be 'modified' or 'standard', got {contrast!r}")
-    if not isinstance(diameter, (int, float, np.number)) or not 0 < diameter < math.inf:
-        raise ArgumentError(f"diameter must be a positive length, got {diameter!r}")
+    _check_diameter(diameter)
     column = 6 if contrast == "modified" else 5
     unit = diameter / (2 * 0.92)
     head = None
@@ -152,6 +152,7 @@ def shepp_logan_3d(
     >>> round(float(head.sample(oa.Grid((65, 65, 65), 4.0))[32, 32, 32]), 6)
     0.004
     """
+    _check_diameter(diameter)
     column = 8 if _modified(contrast) else 7
     parts = [
         ellipsoid(row[3:6], value * row[column], row[:3], math.radians(row[6]))
@@ -180,7 +181,7 @@ def derenzo(
     Raises
     ------
     ArgumentError
-        If a rod is no smaller than its sector.
+        If a rod is no smaller than its sector, or the diameter no positive length.
 
     References
     ----------
@@ -192,6 +193,7 @@ def derenzo(
     >>> len(derenzo().shapes) > 60
     True
     """
+    _check_diameter(diameter)
     half = math.pi / max(len(rods), 1)
     found = []
     for sector, rod in enumerate(rods):
@@ -250,6 +252,7 @@ def random_scene(
     """
     if not isinstance(count, (int, np.integer)) or count < 1 or ndim not in (2, 3):
         raise ArgumentError(f"count must be positive and ndim 2 or 3, got {count!r} and {ndim!r}")
+    _check_diameter(diameter)
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
@@ -275,6 +278,11 @@ def random_scene(
         away = (diameter / 2 - reach) * rng.uniform() ** (1 / ndim)
         found.append(body.moved(*(away * direction / np.linalg.norm(direction)).tolist()))
     return reduce(add, found)
+
+
+def _check_diameter(diameter: Any) -> None:
+    if not isinstance(diameter, (int, float, np.number)) or not 0 < diameter < math.inf:
+        raise ArgumentError(f"diameter must be a positive length, got {diameter!r}")
 
 
 def _modified(contrast: str) -> bool:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from opalg import tomo
-from opalg.errors import ArgumentError, NonFiniteError
+from opalg.errors import ArgumentError, DtypeError, NonFiniteError
 from opalg.tomo import noise
 
 SHAPE = (200, 500)
@@ -68,6 +68,21 @@ def test_gaussian():
         (lambda: tomo.noise.poisson(np.ones(2), 0), ArgumentError, "photons must be positive"),
         (lambda: tomo.noise.poisson(np.full(2, -60.0), 1e5), ArgumentError, "line integrals"),
         (lambda: tomo.noise.gaussian(np.ones(2), -1), ArgumentError, "sigma must be"),
+        (lambda: tomo.noise.gaussian(np.ones(3), np.ones(2)), ArgumentError, r"sigma.*\(3,\), got"),
+        (lambda: tomo.noise.gaussian(np.ones(3), np.ones((2, 3))), ArgumentError, "broadcast to"),
+        (lambda: tomo.noise.poisson(np.ones((2, 3)), np.ones(4)), ArgumentError, "photons must be"),
+        (lambda: tomo.noise.poisson(np.ones(3), np.ones((2, 3))), ArgumentError, "broadcast to"),
+        (
+            lambda: tomo.noise.poisson(np.ones(3, complex), 9.0),
+            DtypeError,
+            "projections must be real",
+        ),
+        (
+            lambda: tomo.preprocessing.line_integrals(np.ones(3, complex)),
+            DtypeError,
+            "transmission must be real",
+        ),
+        (lambda: tomo.noise.tube_spectrum(bins=2.5), ArgumentError, "a number of bins"),
     ],
 )
 def test_errors_say_what_is_wrong(build, error, words):

@@ -1,5 +1,6 @@
 """Phantoms: exact integrals against fine numerical integration, and the algebra of shapes."""
 
+import math
 import pickle
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import opalg as oa
 from opalg import tomo
-from opalg.errors import ArgumentError, NonFiniteError
+from opalg.errors import ArgumentError, DtypeError, NonFiniteError
 from opalg.tomo import phantom as sums
 from opalg.tomo import phantoms
 
@@ -167,6 +168,20 @@ def test_what_is_no_grid_or_geometry_is_named():
             tomo.phantoms.shepp_logan(diameter=diameter)
     with pytest.raises(ArgumentError, match="photons must be a number or an array"):
         tomo.noise.poisson(np.zeros((2, 2)), photons="many")
+
+
+def test_projections_are_of_a_real_data_type():
+    geometry = tomo.ParallelBeam(angles=4, detector=8)
+    for dtype in ("int32", bool, "float16", "complex64"):
+        with pytest.raises(DtypeError, match="projections are float32 or float64"):
+            tomo.phantoms.disc(3.0).project(geometry, dtype)
+
+
+@pytest.mark.parametrize("name", ["derenzo", "shepp_logan", "shepp_logan_3d", "random_scene"])
+@pytest.mark.parametrize("diameter", [-10.0, 0.0, math.nan, math.inf])
+def test_phantoms_of_no_size_are_refused(name, diameter):
+    with pytest.raises(ArgumentError, match="diameter must be a positive length"):
+        getattr(phantoms, name)(diameter=diameter)
 
 
 # Catalogue

@@ -101,6 +101,26 @@ def test_rotation_axis_of_a_noisy_phantom(angles, axis):
     assert tomo.find_rotation_axis(y + 0.3, angles) == pytest.approx(axis, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    "angles",
+    [np.linspace(0, np.pi / 2, 120), np.linspace(0, 2.9, 120), np.zeros(120), np.arange(120) / 120],
+)
+def test_no_rotation_axis_is_guessed_from_less_than_half_a_turn(angles):
+    y = tomo.phantoms.disc(10.0, 1.0, (5.0, 3.0)).project(tomo.ParallelBeam(120, 101))
+    with pytest.raises(ArgumentError, match="half a turn or more; the views cover"):
+        preprocessing.find_rotation_axis(y, angles)
+
+
+@pytest.mark.parametrize(
+    "angles",
+    [np.deg2rad(np.arange(172.0)), np.deg2rad(np.arange(0, 180, 20.0)), np.linspace(0, np.pi, 90)],
+)
+def test_the_rotation_axis_from_about_half_a_turn(angles):
+    geometry = tomo.ParallelBeam(angles, 101).with_axis_at(46.25)
+    y = tomo.phantoms.ellipse((30.0, 18.0), 1.0, (5.0, -4.0), 0.4).project(geometry)
+    assert preprocessing.find_rotation_axis(y, angles) == pytest.approx(46.25, abs=0.3)
+
+
 def test_rotation_axis_of_a_stack_uses_all_rows():
     geometry = tomo.ParallelBeam(120, detector=170).with_axis_at(81.4)
     y = PHANTOM.project(geometry)

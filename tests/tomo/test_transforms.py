@@ -275,6 +275,8 @@ def test_observers():
     )
     np.testing.assert_allclose(T.points([[1.0, 1.0, 1.0]] * 2), [[0, 4, 4], [1, 2, 1]])
     np.testing.assert_allclose((T.inverse * T).matrices, [np.eye(4)] * 2, atol=1e-12)
+    tiny = tomo.scale(1e-5)  # whose determinant is 1e-15
+    np.testing.assert_allclose(tiny.inverse.points((1e-5, 0.0, 0.0)), (1.0, 0.0, 0.0))
     with pytest.raises(ArgumentError, match="determinant is zero"):
         tomo.transforms.perspective([0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0])
     with pytest.raises(ArgumentError, match=r"vectors \(x, y, z\)"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import ArgumentError
-from opalg.tomo.angles import as_angles
+from opalg.tomo.angles import as_angles, measured_ranges
 from opalg.tomo.correction.common import as_projections
 from opalg.tomo.frames import FloatArray
 
@@ -33,7 +33,8 @@ def find_rotation_axis(sinogram: Array, angles: Any) -> float:
     Raises
     ------
     ArgumentError
-        If shapes do not fit, or nothing changes along the detector.
+        If shapes do not fit, nothing changes along the detector, or the views cover clearly less than half a
+        turn (a twentieth less).
     NonFiniteError
         If the sinogram holds NaN or infinity.
 
@@ -71,6 +72,12 @@ def find_rotation_axis(sinogram: Array, angles: Any) -> float:
         raise ArgumentError(f"{views} views need as many angles, got {len(directions)}")
     if views < 8 or n < 8:
         raise ArgumentError(f"at least 8 views and 8 columns are needed, got {views} and {n}")
+    covered = _covered(directions)
+    if covered < (1 - _LACKING) * np.pi:
+        raise ArgumentError(
+            f"the axis is found from half a turn or more; the views cover {np.rad2deg(covered):.1f} degrees. "
+            "Are angles in radians?"
+        )
     frequencies, strengths = _consistency(values, directions)
     if not np.abs(strengths).any():
         raise ArgumentError("the sinogram is constant along the detector: there is no axis to find")
@@ -86,7 +93,20 @@ def find_rotation_axis(sinogram: Array, angles: Any) -> float:
 
 
 _EDGE = 0.05  # part of the detector over which the derivative is faded out, at either end
+_LACKING = 0.05  # part of half a turn that may be missing: of more, results are off by pixels
 _FITTED = 0.6  # harmonics per view in the doubled data: more would fit anything
+
+
+def _covered(angles: FloatArray) -> float:
+    """Of how much of half a turn there are views, in radians."""
+    directions = len(np.unique(np.mod(angles, np.pi)))
+    ranges = measured_ranges(angles, np.pi)
+    if directions == 1 or not len(ranges):
+        return 0.0 if directions == 1 else np.pi
+    length = float(ranges[:, 1].sum())
+    return length * (
+        1 + len(ranges) / max(directions - len(ranges), 1)
+    )  # and half a step at all ends
 
 
 def _consistency(values: FloatArray, angles: FloatArray) -> tuple[FloatArray, Any]:

@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array, as_numpy, move
-from opalg.errors import ArgumentError, NonFiniteError
+from opalg.errors import ArgumentError
 from opalg.tomo.frames import FloatArray
+from opalg.tomo.measured import finite
 
 __all__ = ["as_projections", "like", "positive_integer"]
 
 
 def as_projections(data: Array, what: str) -> FloatArray:
     """Projections of 2D or 3D as float64, or an error that tells what is wrong with them."""
-    values = np.asarray(as_numpy(data), float)
+    values = finite(data, what)
     if values.ndim not in (2, 3):
         raise ArgumentError(
             f"{what} must have shape (views, u) or (views, v, u), got {tuple(values.shape)}"
         )
-    if not np.isfinite(values).all():
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        raise NonFiniteError(f"{what} holds {bad} values that are NaN or infinite")
     return values
 
 

@@ -10,6 +10,7 @@ from opalg.arrays import Array, as_numpy
 from opalg.errors import ArgumentError, NonFiniteError
 from opalg.tomo.correction.common import as_projections
 from opalg.tomo.frames import FloatArray
+from opalg.tomo.measured import as_real
 
 __all__ = ["line_integrals", "transmission"]
 
@@ -76,6 +77,8 @@ def line_integrals(transmission: Array, minimum: float | None = None) -> np.ndar
     ------
     NonFiniteError
         If values are NaN or infinite.
+    DtypeError
+        If they are complex.
     ArgumentError
         If values are not positive and no ``minimum`` is given.
 
@@ -84,7 +87,7 @@ def line_integrals(transmission: Array, minimum: float | None = None) -> np.ndar
     >>> line_integrals(np.array([1.0, 0.5, 0.0]), minimum=0.25).round(2)
     array([-0.  ,  0.69,  1.39], dtype=float32)
     """
-    values = np.asarray(as_numpy(transmission), float)
+    values = as_real(transmission, "the transmission")
     if not np.isfinite(values).all():
         bad = np.argwhere(~np.isfinite(values))
         raise NonFiniteError(

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from opalg.arrays import Array, as_numpy
-from opalg.errors import ArgumentError, NonFiniteError
+from opalg.arrays import Array
+from opalg.errors import ArgumentError
 from opalg.tomo.angles import as_angles
 from opalg.tomo.correction.common import as_projections, like, positive_integer
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.geometry import Geometry
+from opalg.tomo.measured import finite
 
 __all__ = ["HalfTurn", "binned", "half_turn"]
 
@@ -55,14 +56,11 @@ def binned(
     >>> y[0].tolist(), coarse.detector_coordinates[0].tolist()
     ([1.0, 5.0], [-1.5, 0.5])
     """
-    values = np.asarray(as_numpy(projections), float)
+    values = finite(projections)
     if geometry is not None and values.shape[-len(geometry.shape) :] != geometry.shape:
         raise ArgumentError(
             f"projections of shape {values.shape} do not fit a geometry of shape {geometry.shape}"
         )
-    if not np.isfinite(values).all():
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        raise NonFiniteError(f"projections hold {bad} values that are NaN or infinite")
     rows = geometry is not None and geometry.ndim == 3
     if v is None:
         v = u if rows or (geometry is None and values.ndim > 2) else 1

@@ -7,26 +7,43 @@ from typing import Any
 import numpy as np
 
 from opalg.arrays import Array, as_numpy, move
-from opalg.errors import ArgumentError, NonFiniteError
+from opalg.errors import ArgumentError, OpalgError
+from opalg.tomo.measured import as_real
 
-__all__ = ["Seed", "detector_axes", "finite", "like", "not_negative", "view_axis"]
+__all__ = ["Seed", "detector_axes", "fitting", "like", "not_negative", "view_axis"]
 
 Seed = int | np.random.Generator | None
-
-
-def finite(projections: Array) -> np.ndarray[Any, Any]:
-    """Projections as float64, or an error that says how many are not finite."""
-    values = np.asarray(as_numpy(projections), float)
-    if not np.isfinite(values).all():
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        raise NonFiniteError(f"projections hold {bad} values that are NaN or infinite")
-    return values
 
 
 def like(values: np.ndarray[Any, Any], projections: Array) -> Array:
     """Values in the library, on the device and in the precision of projections."""
     dtype = as_numpy(projections).dtype
     return move(values.astype(dtype if dtype.kind == "f" else np.float64), projections)
+
+
+def fitting(numbers: Any, shape: tuple[int, ...], what: str) -> np.ndarray[Any, Any]:
+    """A number, or an array of them that broadcasts to projections, as float64."""
+    try:
+        values = as_real(numbers, what)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, OpalgError):
+            raise
+        raise ArgumentError(
+            f"{what} must be a number or an array of numbers, got {numbers!r:.60}"
+        ) from None
+    if not _broadcasts(values.shape, shape):
+        raise ArgumentError(
+            f"{what} must be a number, or broadcast to projections of shape {shape}, got shape "
+            f"{values.shape}"
+        )
+    return values
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def view_axis(values: np.ndarray[Any, Any]) -> int:

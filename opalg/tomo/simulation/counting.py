@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy
+from opalg.arrays import Array
 from opalg.errors import ArgumentError
-from opalg.tomo.simulation.common import Seed, finite, like
+from opalg.tomo.measured import finite
+from opalg.tomo.simulation.common import Seed, fitting, like
 
 __all__ = ["gaussian", "poisson"]
 
@@ -45,8 +46,10 @@ def poisson(projections: Array, photons: Any, seed: Seed = None, electronic: flo
     ------
     NonFiniteError
         If projections are NaN or infinite.
+    DtypeError
+        If they are complex.
     ArgumentError
-        If ``photons`` is not positive, or a mean count exceeds 1e15.
+        If ``photons`` is not positive or does not broadcast to the projections, or a mean count exceeds 1e15.
 
     Examples
     --------
@@ -55,12 +58,7 @@ def poisson(projections: Array, photons: Any, seed: Seed = None, electronic: flo
     ('float32', True)
     """
     values = finite(projections)
-    try:
-        flux = np.asarray(as_numpy(photons) if hasattr(photons, "shape") else photons, float)
-    except (TypeError, ValueError):
-        raise ArgumentError(
-            f"photons must be a number or an array of numbers, got {photons!r:.60}"
-        ) from None
+    flux = fitting(photons, values.shape, "photons")
     if not (np.isfinite(flux).all() and (flux > 0).all()):
         raise ArgumentError(f"photons must be positive and finite, got {photons!r:.60}")
     mean = flux * np.exp(-values)
@@ -94,13 +92,18 @@ def gaussian(projections: Array, sigma: Any, seed: Seed = None) -> Array:
     array
         Like ``projections``.
 
+    Raises
+    ------
+    ArgumentError
+        If ``sigma`` is negative or does not broadcast to the projections.
+
     Examples
     --------
     >>> gaussian(np.zeros(2), sigma=0.0, seed=0).tolist()
     [0.0, 0.0]
     """
     values = finite(projections)
-    deviation = np.asarray(as_numpy(sigma) if hasattr(sigma, "shape") else sigma, float)
+    deviation = fitting(sigma, values.shape, "sigma")
     if not (np.isfinite(deviation).all() and (deviation >= 0).all()):
         raise ArgumentError(f"sigma must be finite and at least zero, got {sigma!r:.60}")
     noise = np.random.default_rng(seed).standard_normal(values.shape)

@@ -8,7 +8,8 @@ import numpy as np
 
 from opalg.arrays import Array, as_numpy
 from opalg.errors import ArgumentError
-from opalg.tomo.simulation.common import Seed, detector_axes, finite, like, not_negative, view_axis
+from opalg.tomo.measured import finite
+from opalg.tomo.simulation.common import Seed, detector_axes, like, not_negative, view_axis
 
 __all__ = ["drift", "jitter", "rings", "rotation_blur"]
 

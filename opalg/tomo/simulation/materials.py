@@ -102,9 +102,10 @@ def tube_spectrum(peak: float = 120.0, filtration: float = 2.5, bins: int = 24) 
     >>> round(float(energies @ photons), 1)  # mean energy, keV
     51.1
     """
-    if not (30.0 <= peak <= 150.0 and filtration >= 0 and bins >= 1):
+    whole = isinstance(bins, (int, np.integer)) and not isinstance(bins, bool)
+    if not (30.0 <= peak <= 150.0 and filtration >= 0 and whole and bins >= 1):
         raise ArgumentError(
-            f"a tube has 30 to 150 kV, a filter at least 0 mm and a spectrum at least one bin, got "
+            f"a tube has 30 to 150 kV, a filter at least 0 mm and a spectrum a number of bins, got "
             f"{peak!r}, {filtration!r} and {bins!r}"
         )
     edges = np.linspace(_ENERGIES[0], peak, bins + 1)

@@ -9,7 +9,8 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import ArgumentError
-from opalg.tomo.simulation.common import Seed, finite, like
+from opalg.tomo.measured import finite
+from opalg.tomo.simulation.common import Seed, like
 from opalg.tomo.simulation.counting import poisson
 from opalg.tomo.simulation.materials import attenuation as of_material
 from opalg.tomo.simulation.materials import tube_spectrum
@@ -38,7 +39,8 @@ def beam_hardening(projections: Array, spectrum: Any, attenuation: Any) -> Array
     Raises
     ------
     ArgumentError
-        If the arrays do not fit, or hold negative numbers.
+        If the arrays do not fit, or spectrum or attenuation hold negative numbers. Line integrals may, as
+        noise makes them.
 
     Examples
     --------
@@ -68,7 +70,8 @@ def polychromatic(lengths: Sequence[Array], spectrum: Any, attenuation: Any) -> 
     Raises
     ------
     ArgumentError
-        If arrays do not fit, or hold negative numbers.
+        If arrays do not fit, or spectrum or attenuation hold negative numbers. Lengths may, as noise makes
+        them.
 
     Examples
     --------

@@ -6,7 +6,8 @@ import numpy as np
 
 from opalg.arrays import Array
 from opalg.errors import ArgumentError
-from opalg.tomo.simulation.common import detector_axes, finite, like, not_negative
+from opalg.tomo.measured import finite
+from opalg.tomo.simulation.common import detector_axes, like, not_negative
 
 __all__ = ["scatter"]
 
