@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -169,8 +169,11 @@ def contiguous(x: Array) -> Array:
         If there is not enough memory.
     """
     library = _library(x)
-    with _telling_memory(library, x, math.prod(x.shape) * _itemsize(library.dtype(x))):
+    try:
         return library.contiguous(x)
+    except Exception as error:
+        _raise_if_of_memory(error, library, x, math.prod(x.shape) * _itemsize(library.dtype(x)))
+        raise
 
 
 def why_not() -> str:
@@ -302,9 +305,12 @@ def _batch(name: str, array: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _allocate(library: Library, x: Array, shape: tuple[int, ...], dtype: str) -> Array:
     device = _device(library.device(x))
-    needed = math.prod(shape) * _itemsize(dtype)
-    with _telling_memory(library, x, needed), _context_of(library, device):
-        return library.empty(x, shape, dtype, device.allocate)
+    try:
+        with _context_of(library, device):
+            return library.empty(x, shape, dtype, device.allocate)
+    except Exception as error:
+        _raise_if_of_memory(error, library, x, math.prod(shape) * _itemsize(dtype))
+        raise
 
 
 def _context_of(library: Library, device: Device) -> contextlib.AbstractContextManager[None]:
@@ -312,17 +318,12 @@ def _context_of(library: Library, device: Device) -> contextlib.AbstractContextM
     return device if library.needs_context else contextlib.nullcontext()
 
 
-@contextlib.contextmanager
-def _telling_memory(library: Library, x: Array, needed: int) -> Iterator[None]:
+def _raise_if_of_memory(error: Exception, library: Library, x: Array, needed: int) -> None:
     """Turn a library's error of too little memory into one that says what is needed."""
-    try:
-        yield
-    except Exception as error:
-        # Every library has a class of its own for this, or only words.
-        if type(error).__name__ not in ("MemoryError", "OutOfMemoryError") and (
-            "out of memory" not in str(error).lower()
-        ):
-            raise
+    # Every library has a class of its own for this, or only words.
+    if type(error).__name__ in ("MemoryError", "OutOfMemoryError") or (
+        "out of memory" in str(error).lower()
+    ):
         raise _device(library.device(x)).out_of_memory(needed) from error
 
 

@@ -113,6 +113,10 @@ class Device:
             f"device {self.ordinal} has {free} of {total} free, and {more} are needed at once: {advice}"
         )
 
+    def failure(self, error: Exception) -> DeviceError:
+        """The error for one of PyCUDA's that nobody here can do anything about."""
+        return DeviceError(f"device {self.ordinal} fails: {error}")
+
     def module(self, source: str, defines: tuple[tuple[str, str], ...]) -> Any:
         """Kernels of a source, compiled with these definitions."""
         key = (source, defines)
@@ -210,7 +214,12 @@ class Device:
             fitting = [k for k, memory in enumerate(self._staging) if memory.size >= size]
             if fitting:
                 return self._staging.pop(min(fitting, key=lambda k: self._staging[k].size))
-        return self.driver.pagelocked_empty(max(size, 1), np.uint8)
+        try:
+            return self.driver.pagelocked_empty(max(size, 1), np.uint8)
+        except self.driver.MemoryError:
+            raise DeviceError(
+                f"the host has no {_in_words(size)} of page-locked memory: pass a smaller memory_limit"
+            ) from None
 
     def give_staging_back(self, memory: Any) -> None:
         """Keep page-locked bytes for the next call, unless there are many."""
@@ -243,6 +252,8 @@ class Device:
             try:
                 with self.streams.ordered(stream) as own:
                     prepared.launch(pointers, own, self._textures)
+            except self.driver.Error as error:
+                raise self.failure(error) from None
             finally:
                 self.streams.let_wait(source_stream, stream)
 

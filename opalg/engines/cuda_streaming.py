@@ -124,6 +124,8 @@ class _Work:
             except (driver.MemoryError, DeviceMemoryError):
                 advice = "pass a smaller memory_limit, or stop what else uses the device"
                 raise self.device.out_of_memory(self.schedule.bytes, advice) from None
+            except driver.Error as error:
+                raise self.device.failure(error) from None
             finally:
                 driver.Context.synchronize()
                 self._keep_staging()

@@ -141,7 +141,7 @@ def test_the_primary_context_is_released_at_exit_and_kernels_are_compiled_once(t
     assert kept == {path: path.stat().st_mtime_ns for path in cache.iterdir()}
 
 
-def test_results_may_be_alive_at_the_end():
+def test_results_may_be_alive_at_the_end_and_in_a_child():
     code = """
 import numpy as np, torch, opalg as oa
 from opalg import tomo
@@ -152,6 +152,11 @@ with cuda._device(0):
     x = gpuarray.to_gpu(np.ones((9, 11), "float32"))
     y = A(x)
     del x
+import os
+child = os.fork()
+if not child:
+    raise SystemExit(17)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
 """
     run(code)
 

@@ -3,11 +3,13 @@
 import time
 
 import pytest
+import torch
 
 import opalg as oa
 from opalg import tomo
+from opalg.engines import cuda
 from opalg.engines.cuda_schedule import plan_schedule
-from opalg.errors import ArgumentError, DeviceMemoryError
+from opalg.errors import ArgumentError, DeviceError, DeviceMemoryError
 
 SCAN = oa.Grid((32, 48, 48)), tomo.ConeBeam(24, (40, 56), 1.7, sod=90.0, sdd=150.0)
 
@@ -55,3 +57,32 @@ def test_a_limit_beyond_what_is_free_is_told(monkeypatch):
         A(x)
     monkeypatch.undo()
     assert A(x).shape == A.range.shape
+
+
+def test_errors_of_the_driver_are_told(monkeypatch):
+    A = tomo.XrayTransform(*SCAN, device="cuda")
+    x = A.domain.random(0)
+    A(x)
+
+    def fail(*arguments):
+        raise driver.LogicError("an illegal memory access was encountered")
+
+    driver = cuda._pycuda()
+    monkeypatch.setattr("opalg.engines.cuda_prepared.Prepared.launch", fail)
+    with pytest.raises(DeviceError, match=r"^device 0 fails: an illegal memory access") as raised:
+        A(x)
+    assert not isinstance(raised.value, DeviceMemoryError)
+    with pytest.raises(DeviceError, match=r"^device 0 fails: an illegal memory access"):
+        tomo.XrayTransform(*SCAN)(torch.from_numpy(x))
+    monkeypatch.undo()
+
+    def none_left(*arguments):
+        raise driver.MemoryError("out of memory")
+
+    monkeypatch.setattr(driver, "pagelocked_empty", none_left)
+    monkeypatch.setattr(cuda._device(0), "_staging", [])
+    with pytest.raises(
+        DeviceError, match="the host has no 288 KiB of page-locked memory"
+    ) as raised:
+        A(x)
+    assert not isinstance(raised.value, DeviceMemoryError)

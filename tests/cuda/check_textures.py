@@ -61,6 +61,21 @@ def test_they_hold_their_source(layered, on_device):
         del copies
 
 
+@pytest.mark.parametrize("scan", [SLICE, VOLUME])
+def test_half_precision_is_half_the_memory(scan, held):
+    A, S = transform(scan), tomo.XrayTransform(*scan)
+    x = torch.from_numpy(A.domain.random(0)).half()
+    expected, y = S(x), A(x)
+    assert y.dtype is torch.float16
+    assert 0 < float((y - expected).abs().max()) < float(expected.abs().max()) / 128
+    before = held()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        assert torch.equal(A(x), y)
+    assert held() - before == 2 * A.domain.size
+    B, C = tomo.VoxelBackProjection(A), tomo.VoxelBackProjection(S)
+    assert float((B(y) - C(y)).abs().max()) < float(C(y).abs().max()) / 128
+
+
 def test_threads_may_share_a_stream():
     A = transform(SLICE)
     images = [torch.full(A.domain.shape, value) for value in (1.0, 100.0)]

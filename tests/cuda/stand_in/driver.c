@@ -371,11 +371,11 @@ API CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUst
 API CUresult cuMemsetD32(CUdeviceptr to, unsigned value, size_t count) { return cuMemsetD32Async(to, value, count, NULL); }
 
 // ------------------------------------------------------------------------------------------- arrays and textures
-// A texture handle is the address of what the kernels' host header reads.
+// A texture handle is the address of what the kernels' host header reads: floats, whatever the array is made of.
 struct CUarray_st {
     size_t width, height, depth, texel;
     unsigned flags;
-    char* data;
+    float* data;
     int device;
 };
 struct texture {
@@ -386,15 +386,16 @@ struct texture {
 API CUresult cuArray3DCreate(CUarray* array, const CUDA_ARRAY3D_DESCRIPTOR* d) {
     NEEDS_CONTEXT;
     FORBIDDEN_IN_CAPTURE;
-    if (d->Format != CU_AD_FORMAT_FLOAT || d->NumChannels != 1) return CUDA_ERROR_INVALID_VALUE;
-    const struct CUarray_st made = {d->Width, d->Height ? d->Height : 1, d->Depth ? d->Depth : 1, 4, d->Flags, NULL,
+    const size_t texel = d->Format == CU_AD_FORMAT_FLOAT ? 4 : d->Format == CU_AD_FORMAT_HALF ? 2 : 0;
+    if (!texel || d->NumChannels != 1) return CUDA_ERROR_INVALID_VALUE;
+    const struct CUarray_st made = {d->Width, d->Height ? d->Height : 1, d->Depth ? d->Depth : 1, texel, d->Flags, NULL,
                                     stack[depth - 1]->device};
     const size_t bytes = made.width * made.height * made.depth * made.texel;
     if (in_use[made.device] + bytes > capacity()) return CUDA_ERROR_OUT_OF_MEMORY;
     take(made.device, bytes);
     *array = malloc(sizeof **array);
     **array = made;
-    (*array)->data = malloc(bytes);
+    (*array)->data = malloc(bytes / texel * sizeof(float));
     note("array %zu x %zu x %zu flags %u", made.width, made.height, made.depth, made.flags);
     return CUDA_SUCCESS;
 }
@@ -404,21 +405,27 @@ API CUresult cuArrayDestroy(CUarray array) {
     free(array);
     return CUDA_SUCCESS;
 }
-static void copy_3d(const CUDA_MEMCPY3D* c) {
-    const char* from = c->srcMemoryType == CU_MEMORYTYPE_HOST ? c->srcHost : (const char*)c->srcDevice;
-    char* to = c->dstMemoryType == CU_MEMORYTYPE_HOST ? c->dstHost : (char*)c->dstDevice;
-    size_t from_pitch = c->srcPitch, from_height = c->srcHeight, to_pitch = c->dstPitch, to_height = c->dstHeight;
-    if (c->srcMemoryType == CU_MEMORYTYPE_ARRAY)
-        from = c->srcArray->data, from_pitch = c->srcArray->width * c->srcArray->texel, from_height = c->srcArray->height;
-    if (c->dstMemoryType == CU_MEMORYTYPE_ARRAY)
-        to = c->dstArray->data, to_pitch = c->dstArray->width * c->dstArray->texel, to_height = c->dstArray->height;
+static float texel_at(const char* address, size_t texel) {
+    _Float16 half;
+    float value;
+    if (texel == sizeof half) return memcpy(&half, address, sizeof half), half;
+    return memcpy(&value, address, sizeof value), value;
+}
+static void copy_3d(const CUDA_MEMCPY3D* c) {  // from a device into a whole array, which is all that opalg does
+    const struct CUarray_st* to = c->dstArray;
     for (size_t z = 0; z < c->Depth; z++)
-        for (size_t y = 0; y < c->Height; y++)
-            memcpy(to + ((c->dstZ + z) * to_height + c->dstY + y) * to_pitch + c->dstXInBytes,
-                   from + ((c->srcZ + z) * from_height + c->srcY + y) * from_pitch + c->srcXInBytes, c->WidthInBytes);
+        for (size_t y = 0; y < c->Height; y++) {
+            const char* from = (const char*)c->srcDevice + (z * c->srcHeight + y) * c->srcPitch;
+            for (size_t x = 0; x < to->width; x++)
+                to->data[(z * to->height + y) * to->width + x] = texel_at(from + x * to->texel, to->texel);
+        }
 }
 API CUresult cuMemcpy3DAsync(const CUDA_MEMCPY3D* copy, CUstream stream) {
     NEEDS_CONTEXT;
+    const CUarray to = copy->dstArray;
+    if (copy->srcMemoryType != CU_MEMORYTYPE_DEVICE || copy->dstMemoryType != CU_MEMORYTYPE_ARRAY ||
+        copy->WidthInBytes != to->width * to->texel || copy->Height > to->height || copy->Depth > to->depth)
+        return CUDA_ERROR_INVALID_VALUE;
     note("copy 3D on %p", (void*)stream);
     if (is_captured(stream)) {
         struct launch* l = calloc(1, sizeof *l);
@@ -441,7 +448,7 @@ API CUresult cuTexObjectCreate(CUtexObject* handle, const CUDA_RESOURCE_DESC* re
     if (texture->filterMode != CU_TR_FILTER_MODE_LINEAR || texture->flags) return CUDA_ERROR_INVALID_VALUE;
     const CUarray array = resource->res.array.hArray;
     struct texture* made = malloc(sizeof *made);
-    *made = (struct texture){(float*)array->data, array->width, array->height, array->depth,
+    *made = (struct texture){array->data, array->width, array->height, array->depth,
                              (array->flags & CUDA_ARRAY3D_LAYERED) != 0};
     *handle = (CUtexObject)(uintptr_t)made;
     note("texture of %zu x %zu x %zu", array->width, array->height, array->depth);
