@@ -125,3 +125,25 @@ def test_beam_hardening_is_the_logarithm_of_what_passes():
     for wrong in (([1.0], [1.0, 2.0]), ([-1.0], [1.0]), ([0.0], [1.0]), ([np.nan], [1.0])):
         with pytest.raises(ArgumentError, match="spectrum and attenuation"):
             noise.beam_hardening(p, *wrong)
+
+
+def test_noise_of_high_frequencies():
+    """Its power is that of a normal noise less its Gaussian blur, at all frequencies of the detector."""
+    sigma, width = 0.3, 1.5
+    y = np.full((400, 32, 64), 2.0)
+    added = noise.high_frequency(y, sigma, seed=0, width=width) - y
+    power = (np.abs(np.fft.rfft2(added)) ** 2).mean(axis=0) / (32 * 64)
+    f2 = np.fft.fftfreq(32)[:, None] ** 2 + np.fft.rfftfreq(64) ** 2
+    expected = sigma**2 * (1 - np.exp(-2 * np.pi**2 * width**2 * f2)) ** 2
+    # The mean of 400 squares scatters by 5 %, and the blur reflects at the edges, which adds a little.
+    np.testing.assert_allclose(power[1:, 1:-1], expected[1:, 1:-1], rtol=0.3, atol=0.02 * sigma**2)
+    assert power[0, 0] < 1e-3 * sigma**2
+    single = y.astype("float32")[:, 0]
+    same = [noise.high_frequency(single, sigma, seed=1) for _ in range(2)]
+    assert same[0].dtype == np.float32
+    np.testing.assert_array_equal(*same)
+    for options in ({"sigma": -1.0}, {"sigma": 1.0, "width": -1.0}):
+        with pytest.raises(ArgumentError, match="at least zero"):
+            noise.high_frequency(y, **options)
+    with pytest.raises(NonFiniteError):
+        noise.high_frequency(np.full((2, 3), np.nan), 1.0)

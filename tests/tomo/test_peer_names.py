@@ -25,7 +25,7 @@ shepp_logan_enhanced shepp_logan_3d place_sphere place_cube place_ellipsoid_with
 place_cylinder_with_rotation place_pyramid rotate_point_around_z visualize_grid generate_3D_primitives
 sphere ellipsoid cube ParallelProjectionFor2D ConeBackProjectionFor3D hardware_interp TensorFlow Keras
 ParallelBeamReconstruction2D FanBeamReconstruction SinogramNoiseSimulator apply_noise process_dataset
-gradient_check STL aliasing metal scatter jitter rings
+gradient_check STL aliasing metal scatter jitter rings set_geo frequency
 """
 
 TOMOSIPO = """
@@ -39,7 +39,8 @@ to_autograd autograd_operator AutogradOperator forward backward fdk direct_fp di
 fan_to_cone_beam_geometry parallel_2d_to_3d_geometry discretized_space_2d_to_3d svg animate display
 hollow_box fbp padded filter batch_size overwrite_y sirt min_constraint max_constraint x_init volume_mask
 projection_mask em tv_min2d nag_ls operator_norm ATA_max_eigenvalue TrackMetricCb TrackMseCb
-TrackResidualMseCb TimeoutCb
+TrackResidualMseCb TimeoutCb domain_shape range_shape transpose new_zeros new_full new_empty
+ignore_scale camera
 """
 
 
@@ -81,7 +82,7 @@ def namespace():
         "tomo": tomo, "oa": oa, "solvers": solvers, "geometry": cone, "frames": cone.frames, "grid": grid,
         "A": A, "phantom": tomo.phantoms.ball(1.0),
         "ConeBeam": tomo.ConeBeam, "ParallelBeam": tomo.ParallelBeam, "Grid": oa.Grid,
-        "phantoms": tomo.phantoms, "examples": SimpleNamespace(learned_filter=None),
+        "phantoms": tomo.phantoms, "T": tomo.Transform, "examples": SimpleNamespace(learned_filter=None),
     }  # fmt: skip
 
 
