@@ -81,8 +81,8 @@ class XrayTransform(ViewSubsets, InParts):
     *siddon* [2]_: pixels are boxes of constant value, which count with the exact length of the ray inside.
     *footprint* [3]_: the same boxes, seen by the whole area of a detector pixel: how much of a box's shadow
     falls on it, which is exact for parallel rays in 2D, and nearly so wherever detector rows are parallel
-    to a plane of voxels. For pixels that are as wide as voxels or wider. On the CPU it takes five to nine times
-    as long for cones, eight to 18 times for fans, and 25 to 35 times for parallel slices.
+    to a plane of voxels. For pixels that are as wide as voxels or wider. On the CPU it takes five to nine
+    times as long for cones, eight to 18 times for fans, and 25 to 35 times for parallel slices.
 
     Rays of fans and cones start at the source and end at the detector. The transpose is computed by
     the same arithmetic without atomics, and its bits do not depend on the number of threads. Contiguous

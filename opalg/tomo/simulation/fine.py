@@ -6,7 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from opalg.arrays import Array
-from opalg.tomo.simulation.common import Seed, detector_axes, finite, like, not_negative
+from opalg.tomo.measured import finite
+from opalg.tomo.simulation.common import Seed, detector_axes, like, not_negative
 
 __all__ = ["high_frequency"]
 
