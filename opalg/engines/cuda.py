@@ -251,7 +251,7 @@ def _run(
             f"input and out differ in their leading axes: {tuple(source.shape)} and "
             f"{tuple(target.shape)}"
         )
-    if other.contiguous(target) is not target:
+    if contiguous(target) is not target:
         raise ArgumentError("out must be C-contiguous")
     if not other.writable(target):
         raise ArgumentError("out is read-only")

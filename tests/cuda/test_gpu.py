@@ -325,16 +325,17 @@ def test_gradients_through_reconstructions():
     assert torch.autograd.gradcheck(tomo.FBP(A), y)
 
 
-def test_threads_use_one_operator():
-    A = transform("fan")
-    x = on_device(A.domain.random(0))
-    expected, results = A(x), []
+@pytest.mark.parametrize("interpolation", ["software", "texture"])
+def test_threads_use_one_operator(interpolation):
+    A = transform("fan", interpolation=interpolation)
+    images = [on_device(A.domain.random(seed)) for seed in range(4)]
+    expected, results = [A(x) for x in images], []
 
-    def work():
+    def work(k):
         for _ in range(20):
-            results.append(bool(torch.equal(A(x), expected)))
+            results.append(bool(torch.equal(A(images[k]), expected[k])))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -380,6 +381,24 @@ def test_calls_are_captured_into_graphs():
         torch.cuda.synchronize()
         assert torch.equal(y, A(x))
         assert torch.equal(z, A.H(y))
+
+
+def test_texture_units_are_captured_on_a_stream_that_was_used():
+    A = transform("cone", interpolation="texture")
+    x = on_device(A.domain.random(0))
+    s = torch.cuda.Stream()
+    s.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(s):
+        A(x)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=s):
+        y = A(x)
+    for seed in (1, 2):
+        x.copy_(on_device(A.domain.random(seed)))
+        graph.replay()
+        torch.cuda.synchronize()
+        assert torch.equal(y, A(x))
 
 
 def test_the_first_call_cannot_be_captured():
