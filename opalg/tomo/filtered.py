@@ -55,6 +55,7 @@ class FilteredBackProjection(LinearOperator):
     def __init__(self, transform: XrayTransform, steps: Steps) -> None:
         super().__init__(transform.range, transform.domain)
         self.transform = transform
+        self._steps = steps
         self.expression = steps.expression
         self.filter = steps.filter
         self.exact_adjoint = self.expression.exact_adjoint
@@ -79,13 +80,17 @@ class FilteredBackProjection(LinearOperator):
         return self.expression.norm_bounds()
 
     def cost(self) -> Cost:
-        """That of the expression; with a ``memory_limit``, the bytes that a call holds at most."""
-        cost = self.expression.cost()
-        return cost if self._parts is None else cost._replace(bytes=self._parts.forward.bytes)
+        """Operations of the expression, and the bytes that a call holds at most, step by step."""
+        parts = self._parts
+        return self.expression.cost()._replace(
+            bytes=self._steps.bytes(False) if parts is None else parts.forward.bytes
+        )
 
     def _transpose_cost(self) -> Cost:
-        cost = self.expression.H.cost()
-        return cost if self._parts is None else cost._replace(bytes=self._parts.backward.bytes)
+        parts = self._parts
+        return self.expression.H.cost()._replace(
+            bytes=self._steps.bytes(True) if parts is None else parts.backward.bytes
+        )
 
     def _children(self) -> tuple[Operator, ...]:
         return (self.expression,)

@@ -52,6 +52,14 @@ class Steps:
             found = found @ operator
         return found if self.after is None else self.after @ found
 
+    def bytes(self, transposed: bool) -> int:
+        """What a call at once holds at most: the caller's array, and what one step after the other needs."""
+        operators = [*self.before, self.back, *([] if self.after is None else [self.after])]
+        if transposed:
+            operators = [operator.H for operator in reversed(operators)]
+        first, *others = (operator.cost().bytes for operator in operators)
+        return max(first, nbytes(operators[0].domain) + max(others))
+
     @property
     def cut(self) -> bool:
         """Whether it is known how the steps act on some views: a filter of other kinds may mix them."""

@@ -169,6 +169,15 @@ class FrequencyFilter(LinearOperator):
         return refined(self, 0.0, largest * (1 + 1e-6))
 
     def cost(self) -> Cost:
+        """Operations of the transforms, and the bytes of both sides and of what is transformed at a time."""
         rows = self.domain.size // self.domain.shape[-1]
         transforms = 5 * self._length * math.log2(self._length)
-        return Cost(int(rows * (transforms + self._length)), super().cost().bytes)
+        response = self._response.array
+        together = (
+            max(1, _CHUNK // self._length)
+            if math.prod(response.shape) == response.shape[-1]
+            else rows // self.domain.shape[0]
+        )
+        # Padded and as a spectrum, then that and what is transformed back.
+        made = 2 * min(rows, together) * (self._length + 2) * self.domain.dtype.itemsize
+        return Cost(int(rows * (transforms + self._length)), super().cost().bytes + made)

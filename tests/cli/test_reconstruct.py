@@ -155,6 +155,6 @@ def test_dead_pixels_are_mentioned(run, scan_file, tmp_path):
     shutil.copy(scan_file, path)
     with h5py.File(path, "r+") as file:
         file["exchange/data_white"][:, 1, 5] = 90
-    done = run("reconstruct", path, "-o", tmp_path / "x.npy")
+    done = run("reconstruct", path, "-o", tmp_path / "x.npy", "--axis", 21.5)
     assert done.exit_code == 0, done.output
     assert "1 pixels are no brighter in the flat field" in done.output
