@@ -214,6 +214,14 @@ def test_scans_of_many_turns():
         tomo.FanBeam(turns, 48, 1.0, 100.0, 150.0)
 
 
+@pytest.mark.parametrize("sdd", [0.0, -50.0, float("nan")])
+def test_detectors_stand_before_the_source(sdd):
+    with pytest.raises(ArgumentError, match="before the source"):
+        of_leap(sdd - 100.0)
+    with pytest.raises(ArgumentError):
+        of_tigre(sdd - 100.0)
+
+
 def test_what_comes_back_has_the_same_rays():
     near = of_tomosipo(0.0)
     again = converters.from_tomosipo(converters.to_tomosipo(near))

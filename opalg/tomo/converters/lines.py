@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from opalg.errors import ArgumentError
 from opalg.tomo.divergent import DivergentBeam
 from opalg.tomo.frames import FloatArray, Frames
 
@@ -36,9 +37,12 @@ def regular_of_lines(
         moved = [(factor * np.asarray(a, float)).tolist() for a in (pitch, offset)]
         return beam(angles, detector, moved[0], sod=sod, sdd=distance, offset=moved[1], **more)
 
+    if not sdd > 0:
+        raise ArgumentError(f"the detector must stand before the source, at a distance, got {sdd}")
+    said = at(sdd) if sdd > sod else None  # first, so that errors tell the numbers that were given
     behind = at(_BEHIND * sod)
     _, reach = _seen(behind.frames, behind.detector_shape)
-    return behind if sdd < sod + _SQUARE * reach else at(sdd)
+    return behind if said is None or sdd < sod + _SQUARE * reach else said
 
 
 def of_lines(beam: Beam) -> Beam:

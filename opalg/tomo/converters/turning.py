@@ -60,7 +60,6 @@ def turning(geometry: Geometry, package: str) -> Turning:
     if geometry.regular or geometry.ndim == 2:
         regular = regular_form(geometry, package)
         return Turning(regular, _going_on(regular), *still)
-    error = None
     for axes, centre in ((still[2], still[3]), _axis(geometry)):
         own = perspective(centre, *axes.T).inverse * geometry
         heights = np.zeros(len(own))
@@ -68,8 +67,7 @@ def turning(geometry: Geometry, package: str) -> Turning:
             heights = own.frames.origins[:, 2]
         try:
             regular = regular_form(translate(z=-heights) * own, package)
-        except NotSupportedError as found:
-            error = error or found
+        except NotSupportedError:
             continue
         angles = _going_on(regular)
         rise = np.polyfit(angles, heights, 1)[0] if np.ptp(heights) else 0.0
@@ -78,8 +76,10 @@ def turning(geometry: Geometry, package: str) -> Turning:
         if np.abs(heights - rise * angles - height).max() > ROUNDING * size:
             raise NotSupportedError(f"{package} takes sources that rise evenly with the angle")
         return Turning(regular, angles, float(rise), height, axes, centre)
-    assert error is not None
-    raise error
+    raise NotSupportedError(
+        f"{package} takes source and detector that turn rigidly about an axis, which the detector's columns "
+        f"run along, got a {type(geometry).__name__} given by vectors that do not"
+    )
 
 
 def _going_on(regular: Geometry) -> FloatArray:
