@@ -16,6 +16,7 @@ namespace opalg {
 namespace OPALG_ISA {
 
 constexpr double kBundleReach = 16;  // voxels from the lead, at most: positions are rounded to 2e-6
+constexpr std::ptrdiff_t kLongestLine = (1 << 24) / 20;  // so that float numbers cells of some 20 lines
 
 // What the groups of a view's rows have in common: the middle pixels, how far others are from them at most, and where.
 template <class V> OPALG_INLINE void find_leads(const RayBand<RealOf<V>>& band) {
@@ -35,40 +36,35 @@ template <class V> OPALG_INLINE void find_leads(const RayBand<RealOf<V>>& band) 
             }
             reach[g] = most;
         }
-        // Leads are read by whole registers.
-        for (std::int64_t g = last; g < last + kRayPadding; ++g) lead[g] = reach[g] = 0;
     }
 }
 
-// The leads of some groups of a row, one per lane, followed through the planes of a band; and which groups are bundles, or
-// meet no voxel of the band.
+// The leads of some groups, one per lane, followed through the planes of a band; and which groups are bundles, or meet no
+// voxel of the band. Groups are counted row after row.
 template <class Real, Model M, bool Flat> struct Leads {
     using D = Register<double>;
     using Index = typename Lanes<Real>::Index;
     static constexpr int count = Lanes<D>::count;
 
-    // Positions are remainders; `low` and `high` are the ends of the margins counted from the integers.
     struct Across {
-        Real part[count], low[count], high[count];
+        Real whole[count], part[count];  // of positions
     };
     Across b[kRayPlanes], c[kRayPlanes];
     Index corner[kRayPlanes][count];  // the cell at the integers
     Real inverse[count], slope_b[count], slope_c[count];  // inverse: of the way to the pixel along the axis
     std::int64_t bundle[count], nowhere[count];
+    std::int64_t inside[count];                           // bundles of which no ray leaves the margins
+    std::int64_t row[count], ray[count];
 
-    OPALG_INLINE_MEMBER Leads(const RayBand<Real>& band, const RayRow& row, const AxisRoles& roles, std::int64_t group) {
-        const double* leads = band.memory.leads + group;
-        const std::int64_t groups = band.memory.groups;
+    OPALG_INLINE_MEMBER Leads(const RayBand<Real>& band, const AxisRoles& roles, int lanes, std::int64_t first_group) {
         const double half = M == Model::siddon ? 0.5 : 0.0;
         const double first = band.first_plane, last = first + (band.count - 1);
-        const double sa = row.source[roles.a], sb = row.source[roles.b], sc = row.source[roles.c];
-        const D pa = load<D>(leads + roles.a * groups) + row.shift[roles.a];
-        const D pb = load<D>(leads + roles.b * groups) + row.shift[roles.b];
-        const D pc = load<D>(leads + roles.c * groups) + row.shift[roles.c];
-        const D reach_a = load<D>(leads + (3 + roles.a) * groups), reach_b = load<D>(leads + (3 + roles.b) * groups),
-                reach_c = load<D>(leads + (3 + roles.c) * groups);
+        const bool parallel = band.view.parallel;
+        const double sa = band.view.source[roles.a], sb = band.view.source[roles.b], sc = band.view.source[roles.c];
+        D pa, pb, pc, reach_a, reach_b, reach_c;
+        find(band, roles, lanes, first_group, pa, pb, pc, reach_a, reach_b, reach_c);
         D da = broadcast<D>(sa), db = broadcast<D>(sb), dc = broadcast<D>(sc);
-        if (!row.parallel) {
+        if (!parallel) {
             da = pa - da;
             db = pb - db;
             dc = pc - dc;
@@ -79,7 +75,7 @@ template <class Real, Model M, bool Flat> struct Leads {
         D spread_b = reach_b + larger<D>(lean_b, -lean_b) * reach_a, from_b;
         D spread_c = reach_c + larger<D>(lean_c, -lean_c) * reach_a, from_c;
         IndexOf<D> passes, other;
-        if (row.parallel) {
+        if (parallel) {
             passes = ma * room > larger<D>(mb, mc);
             other = ma < larger<D>(mb, mc) * room;
             from_b = pb + (first - pa) * lean_b;
@@ -102,14 +98,17 @@ template <class Real, Model M, bool Flat> struct Leads {
             from_c = sc + (first - sa) * lean_c;
         }
         // With room for rounding, and for Siddon's lower ends.
-        const D end_b = from_b + (last - first) * lean_b, end_c = from_c + (last - first) * lean_c;
         const D room_b = spread_b + (half + 1e-3), room_c = spread_c + (half + 1e-3);
-        const IndexOf<D> meets = (smaller<D>(from_b, end_b) - room_b < double(band.size_b)) &
-                                 (larger<D>(from_b, end_b) + room_b > -1.0) &
-                                 (smaller<D>(from_c, end_c) - room_c < double(band.size_c)) &
-                                 (larger<D>(from_c, end_c) + room_c > -1.0);
+        const D end_b = from_b + (last - first) * lean_b, end_c = from_c + (last - first) * lean_c;
+        const D low_b = smaller<D>(from_b, end_b) - room_b, high_b = larger<D>(from_b, end_b) + room_b;
+        const D low_c = smaller<D>(from_c, end_c) - room_c, high_c = larger<D>(from_c, end_c) + room_c;
+        const double size_b = double(band.size_b), size_c = double(band.size_c);
+        const IndexOf<D> meets = (low_b < size_b) & (high_b > -1.0) & (low_c < size_c) & (high_c > -1.0);
+        if (band.line_stride > kLongestLine) passes = IndexOf<D>{};
         store(bundle, passes & meets & (spread_b <= kBundleReach) & (spread_c <= kBundleReach));
         store(nowhere, other | (passes & ~meets));
+        store(inside, (low_b >= -double(kRayMargin)) & (high_b <= size_b) & (low_c >= -double(kRayMargin)) &
+                          (high_c <= size_c));
         narrow(shrink, inverse);
         narrow(lean_b, slope_b);
         narrow(lean_c, slope_c);
@@ -118,20 +117,40 @@ template <class Real, Model M, bool Flat> struct Leads {
         from_b = smaller<D>(larger<D>(from_b, broadcast<D>(-far)), broadcast<D>(far));
         from_c = smaller<D>(larger<D>(from_c, broadcast<D>(-far)), broadcast<D>(far));
         for (int j = 0; j < band.count; ++j) {
-            D cell = follow(from_c + lean_c * double(j), double(band.size_c), c[j]);
-            if constexpr (!Flat)
-                cell = cell + follow(from_b + lean_b * double(j), double(band.size_b), b[j]) * double(band.line_stride);
+            D cell = follow(from_c + lean_c * double(j), c[j]);
+            if constexpr (!Flat) cell = cell + follow(from_b + lean_b * double(j), b[j]) * double(band.line_stride);
             narrow(cell, corner[j]);
         }
         asm volatile("" : : "r"(this) : "memory");  // read back one by one, as in PlaneTable
     }
 
 private:
-    OPALG_INLINE_MEMBER static D follow(D place, double size, Across& across) {
+    // The leads' pixels, and how far others are from them. Groups behind the last row are the last one.
+    OPALG_INLINE_MEMBER void find(const RayBand<Real>& band, const AxisRoles& roles, int lanes, std::int64_t first_group, D& pa,
+                                  D& pb, D& pc, D& reach_a, D& reach_b, D& reach_c) {
+        const std::int64_t first = band.first_ray / lanes, groups = band.last_ray / lanes - first;
+        const std::int64_t all = (band.last_row - band.first_row) * groups;
+        double pixel[3][count], reach[3][count];
+        for (int l = 0; l < count; ++l) {
+            const std::int64_t number = first_group + l < all ? first_group + l : all - 1, group = first + number % groups;
+            row[l] = band.first_row + number / groups;
+            ray[l] = group * lanes;
+            for (int k = 0; k < 3; ++k) {
+                pixel[k][l] = band.memory.leads[k * band.memory.groups + group] + double(row[l]) * band.view.step[k];
+                reach[k][l] = band.memory.leads[(3 + k) * band.memory.groups + group];
+            }
+        }
+        pa = load<D>(pixel[roles.a]);
+        pb = load<D>(pixel[roles.b]);
+        pc = load<D>(pixel[roles.c]);
+        reach_a = load<D>(reach[roles.a]);
+        reach_b = load<D>(reach[roles.b]);
+        reach_c = load<D>(reach[roles.c]);
+    }
+    OPALG_INLINE_MEMBER static D follow(D place, Across& across) {
         const D whole = rounded_down<D>(place);
+        narrow(whole, across.whole);
         narrow(place - whole, across.part);
-        narrow(double(-kRayMargin) - whole, across.low);
-        narrow(size - whole, across.high);
         return whole;
     }
     template <class T> OPALG_INLINE_MEMBER static void narrow(D x, T* out) {
@@ -140,7 +159,8 @@ private:
     }
 };
 
-template <class V, Model M, bool Flat> struct Bundle {
+// Unless Inside, positions out of reach are moved into the margins.
+template <class V, Model M, bool Flat, bool Inside> struct Bundle {
     using Real = RealOf<V>;
     static constexpr bool clipped = false;
     const Leads<Real, M, Flat>& leads;
@@ -151,9 +171,9 @@ template <class V, Model M, bool Flat> struct Bundle {
     V slope_b, slope_c, steep_b, steep_c, inverse_b, inverse_c;  // Siddon
 
     OPALG_INLINE_MEMBER Bundle(const RayBand<Real>& band, const AxisRoles& roles, const Real* heights,
-                               const Leads<Real, M, Flat>& some_leads, int number, std::int64_t ray)
+                               const Leads<Real, M, Flat>& some_leads, int number)
         : leads(some_leads), lead(number), height(heights) {
-        const Real* apart = band.memory.apart + ray;
+        const Real* apart = band.memory.apart + leads.ray[lead];
         const std::int64_t rays = band.memory.rays;
         const V a = load<V>(apart + roles.a * rays);
         const V lean_b = broadcast<V>(leads.slope_b[lead]), lean_c = broadcast<V>(leads.slope_c[lead]);
@@ -182,23 +202,26 @@ template <class V, Model M, bool Flat> struct Bundle {
     std::int64_t corner(int j) const { return leads.corner[j][lead]; }
     // The cell below every ray in plane j, counted from `corner`, and the weights of the next ones.
     OPALG_INLINE_MEMBER void at(int j, const RayBand<Real>& band, IndexOf<V>& cell, V& weight_b, V& weight_c) const {
-        place(leads.c[j], j, turn_c, rest_c, cell, weight_c);
-        if constexpr (Flat) {
-            weight_b = broadcast<V>(0);
-        } else {
-            IndexOf<V> line;
-            place(leads.b[j], j, turn_b, rest_b, line, weight_b);
-            cell = line * broadcast_index<V>(band.line_stride) + cell;
-        }
+        // Whole numbers, exact: lines are as long as kLongestLine at most.
+        V lower = place(leads.c[j], band.size_c, j, turn_c, rest_c, weight_c);
+        if constexpr (Flat) weight_b = broadcast<V>(0);
+        else lower = place(leads.b[j], band.size_b, j, turn_b, rest_b, weight_b) * Real(band.line_stride) + lower;
+        cell = __builtin_convertvector(lower, IndexOf<V>);
     }
 
 private:
     using Across = typename Leads<Real, M, Flat>::Across;
-    OPALG_INLINE_MEMBER void place(const Across& across, int j, V turn, V rest, IndexOf<V>& lower, V& weight) const {
+    // Rounded down, counted from the lead's, and the rest.
+    OPALG_INLINE_MEMBER V place(const Across& across, std::int64_t size, int j, V turn, V rest, V& weight) const {
         V x = across.part[lead] + height[j] * turn;
         if constexpr (M == Model::siddon) x = x + rest;
-        x = smaller<V>(larger<V>(x, broadcast<V>(across.low[lead])), broadcast<V>(across.high[lead]));
-        split_floor<V>(x, lower, weight);
+        if constexpr (!Inside) {
+            const Real whole = across.whole[lead];
+            x = smaller<V>(larger<V>(x, broadcast<V>(Real(-kRayMargin) - whole)), broadcast<V>(Real(size) - whole));
+        }
+        const V lower = rounded_down<V>(x);
+        weight = x - lower;
+        return lower;
     }
 };
 

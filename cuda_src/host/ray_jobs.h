@@ -51,7 +51,7 @@ struct RayView {
 
 // Memory for what the groups of a view's rays have in common (see ray_bundle.h).
 template <class T> struct BundleMemory {
-    double* leads;         // [6, groups]: kRayPadding more groups than a row has
+    double* leads;         // [6, groups]
     T* apart;              // [3, rays]
     std::int64_t groups, rays;
 };

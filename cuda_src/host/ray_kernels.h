@@ -54,45 +54,41 @@ template <class V, Model M, bool Flat, class Work>
 OPALG_INLINE void for_groups(const RayBand<RealOf<V>>& band, const Work& work) {
     using Real = RealOf<V>;
     using Some = Leads<Real, M, Flat>;
-    constexpr int lanes = Lanes<V>::count;
-    constexpr std::int64_t together = Some::count < kGroupsAtOnce ? Some::count : kGroupsAtOnce;
+    constexpr int lanes = Lanes<V>::count, together = Some::count < kGroupsAtOnce ? Some::count : kGroupsAtOnce;
     const AxisRoles roles = axis_roles(band.axis);
     Real heights[kRayPlanes];
     for (int j = 0; j < band.count; ++j)
         heights[j] = band.view.parallel ? Real(1) : Real(band.first_plane + j - band.view.source[roles.a]);
     find_leads<V>(band);
     Samples<V> samples[together];
-    const std::int64_t first = band.first_ray / lanes, last = band.last_ray / lanes;
-    for (std::int64_t v = band.first_row; v < band.last_row; ++v) {
-        const RayRow row = band.view.row(v);
-        for (std::int64_t block = first; block < last; block += Some::count) {
-            const Some leads(band, row, roles, block);
-            const std::int64_t stop = last < block + Some::count ? last : block + Some::count;
-            for (std::int64_t group = block; group < stop; group += together) {
-                const std::int64_t end = stop < group + together ? stop : group + together;
-                int count = 0;
-                for (std::int64_t g = group; g < end; ++g) {
-                    const int lead = int(g - block);
-                    if (!leads.bundle[lead]) continue;
-                    samples[count].row = v - band.first_row;
-                    samples[count].ray = g * lanes;
-                    work.prepare(Bundle<V, M, Flat>(band, roles, heights, leads, lead, g * lanes), samples[count]);
-                    ++count;
-                }
-                // What was stored is read back number by number, as in PlaneTable.
+    const std::int64_t groups = (band.last_row - band.first_row) * ((band.last_ray - band.first_ray) / lanes);
+    for (std::int64_t block = 0; block < groups; block += Some::count) {
+        const Some leads(band, roles, lanes, block);
+        const int stop = groups < block + Some::count ? int(groups - block) : Some::count;
+        for (int group = 0; group < stop; group += together) {
+            const int end = stop < group + together ? stop : group + together;
+            int count = 0;
+            for (int lead = group; lead < end; ++lead) {
+                if (!leads.bundle[lead]) continue;
+                samples[count].row = leads.row[lead] - band.first_row;
+                samples[count].ray = leads.ray[lead];
+                if (leads.inside[lead])
+                    work.prepare(Bundle<V, M, Flat, true>(band, roles, heights, leads, lead), samples[count]);
+                else work.prepare(Bundle<V, M, Flat, false>(band, roles, heights, leads, lead), samples[count]);
+                ++count;
+            }
+            // What was stored is read back number by number, as in PlaneTable.
+            asm volatile("" : : "r"(samples) : "memory");
+            for (int k = 0; k < count; ++k) work.template finish<false>(samples[k]);
+            for (int lead = group; lead < end; ++lead) {
+                if (leads.bundle[lead] | leads.nowhere[lead]) continue;
+                const RayGroup<V, M, Flat> rays(band, band.view.row(leads.row[lead]), roles, leads.ray[lead]);
+                if (!rays.active) continue;
+                samples[0].row = leads.row[lead] - band.first_row;
+                samples[0].ray = leads.ray[lead];
+                work.prepare(rays, samples[0]);
                 asm volatile("" : : "r"(samples) : "memory");
-                for (int k = 0; k < count; ++k) work.template finish<false>(samples[k]);
-                for (std::int64_t g = group; g < end; ++g) {
-                    const int lead = int(g - block);
-                    if (leads.bundle[lead] | leads.nowhere[lead]) continue;
-                    const RayGroup<V, M, Flat> rays(band, row, roles, g * lanes);
-                    if (!rays.active) continue;
-                    samples[0].row = v - band.first_row;
-                    samples[0].ray = g * lanes;
-                    work.prepare(rays, samples[0]);
-                    asm volatile("" : : "r"(samples) : "memory");
-                    work.template finish<true>(samples[0]);
-                }
+                work.template finish<true>(samples[0]);
             }
         }
     }

@@ -46,7 +46,7 @@ private:
 template <class T> class BundleScratch {
 public:
     BundleScratch(std::int64_t rays, int lanes)
-        : groups_(rays / lanes + kRayPadding), rays_(rays), leads_(std::size_t(6 * groups_)),
+        : groups_(rays / lanes), rays_(rays), leads_(std::size_t(6 * groups_)),
           apart_(std::size_t(3 * rays)) {}
     BundleMemory<T> memory() const { return {leads_.data(), apart_.data(), groups_, rays_}; }
 

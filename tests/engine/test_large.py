@@ -41,3 +41,25 @@ def test_projections(extra):
     cpu.backproject(short, tail, expected)
     assert expected.any()
     np.testing.assert_array_equal(out, expected)
+
+
+def test_long_lines():
+    # A group of rays meets cells of some thirty lines, whose numbers are more than float32 counts.
+    first, shape = 1_299_600, (36, 1, 1_300_000)
+    tail = np.random.default_rng(2).random((36, 1, 40), np.float32)
+    volume = np.zeros(shape, np.float32)
+    volume[..., first : first + 40] = tail
+    u, v = np.array([0.7, 0, 4.4]), np.array([4.4, 0, -0.7])
+    source, middle = np.array([20.0, -30, 18]), np.array([20.0, 40, 18])
+    expected = np.empty((1, 4, 16), np.float32)
+    out = np.empty_like(expected)
+    for offset, image, target in ((0, tail, expected), (first, volume, out)):
+        moved = np.array([offset, 0, 0])
+        corner = middle + moved - 1.5 * v - 7.5 * u
+        plan = cpu.DivergentPlan(
+            image.shape, target.shape[1:], [source + moved], [corner], [u], [v]
+        )
+        cpu.project(plan, image, target)
+    assert (expected > 0.1).sum() > 40
+    # Positions near column 1.3e6 have 3e-10 of a voxel in float64, and weights 1e-7 in float32.
+    np.testing.assert_allclose(out, expected, atol=1e-6)
