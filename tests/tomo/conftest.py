@@ -89,20 +89,19 @@ def ray_matrix(grid, geometry):
         steps = np.abs(along / spacing)
         axis = max(order, key=lambda k: (steps[k], -order.index(k)))
         length = spacing[axis] * np.linalg.norm(along) / abs(along[axis])
-        for plane in range(shape[axis]):
-            t = (first[axis] + plane * spacing[axis] - end[axis]) / along[axis]
-            if not frames.parallel and not -1 <= t <= 0:
-                continue
-            position = (end + t * along - first) / spacing
-            position[axis] = plane
-            lower = np.floor(position).astype(int)
-            for corner in np.ndindex(*(2,) * ndim):
-                cell = lower + corner
-                weight = np.prod(np.maximum(1 - np.abs(position - cell), 0))
-                if (cell >= 0).all() and (cell < shape).all():
-                    matrix[view, ray, np.ravel_multi_index(tuple(cell[::-1]), grid.shape)] += (
-                        weight * length
-                    )
+        planes = np.arange(shape[axis])
+        t = (first[axis] + planes * spacing[axis] - end[axis]) / along[axis]
+        if not frames.parallel:
+            planes, t = planes[(-1 <= t) & (t <= 0)], t[(-1 <= t) & (t <= 0)]
+        position = (end + t[:, None] * along - first) / spacing
+        position[:, axis] = planes
+        lower = np.floor(position).astype(int)
+        for corner in np.ndindex(*(2,) * ndim):
+            cell = lower + corner
+            weight = np.prod(np.maximum(1 - np.abs(position - cell), 0), axis=1)
+            inside = ((cell >= 0) & (cell < shape)).all(axis=1)
+            places = np.ravel_multi_index(tuple(cell[inside, ::-1].T), grid.shape)
+            matrix[view, ray, places] += weight[inside] * length  # each place but once
     return matrix.reshape(-1, grid.size)
 
 
