@@ -13,6 +13,7 @@ minutes, others none, in whatever checkout. A C++ compiler is needed, a CUDA too
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -67,7 +68,6 @@ def build_driver(include: Path) -> Path:
     key = hashlib.sha256(DRIVER.read_bytes() + str(include).encode()).hexdigest()[:16]
     folder = FOLDER / f"driver-{key}"
     if not folder.is_dir():
-        FOLDER.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=FOLDER))
         (scratch / "stubs.c").write_text(stubs(include))
         command = ["gcc", "-O1", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-I", str(include)]
@@ -99,7 +99,7 @@ def build_pycuda(include: Path, driver: Path) -> Path:
             "CUDA_ENABLE_CURAND": False,
             "CUDADRV_LIB_DIR": [str(driver)],
             "CUDADRV_LIBNAME": [":libcuda.so.1"],
-            "CXXFLAGS": ["-O1", "-g0", "-w"],
+            "CXXFLAGS": ["-O0", "-g0", "-w"],
             "LDFLAGS": [],
         }
         lines = (f"{name} = {value!r}\n" for name, value in settings.items())
@@ -124,10 +124,13 @@ def _publish(made: Path, folder: Path) -> None:
 
 def main() -> None:
     """Build both and print the environment."""
-    include = headers()
-    driver = build_driver(include)
-    print(f"LD_LIBRARY_PATH={driver}")
-    print(f"PYTHONPATH={build_pycuda(include, driver)}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits for the first, and finds all made
+        include = headers()
+        driver = build_driver(include)
+        print(f"LD_LIBRARY_PATH={driver}")
+        print(f"PYTHONPATH={build_pycuda(include, driver)}")
 
 
 if __name__ == "__main__":
