@@ -1,6 +1,7 @@
 """The architecture page promises that imports run downwards only; here the promise is checked."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,13 @@ def floor(name):
     return FLOORS["opalg"] if best == "opalg" and name != "opalg" else FLOORS[best]
 
 
+@cache
 def imports(path, inside_functions):
     """The opalg modules that a file imports at its top level, or inside its functions."""
+    return list(found_imports(path, inside_functions))
+
+
+def found_imports(path, inside_functions):
     tree = ast.parse(path.read_text())
     inner = {
         id(node)

@@ -1,6 +1,7 @@
 """What every model of the X-ray transform promises in every geometry."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -99,18 +100,24 @@ GEOMETRIES = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("name", GEOMETRIES)
-@pytest.mark.parametrize("unit", [0.01, 1.0])
-def test_a_ball_projects_to_its_chords(model, name, unit):
-    """In every unit; bounds of the norm hold."""
+@cache
+def ball(name, unit):
+    """Geometry, grid, samples of a ball and its exact projections, which are the same for all models."""
     geometry = tomo.scale(unit) * GEOMETRIES[name]
     ndim = geometry.ndim
     centre = (3.0 * unit, -2.0 * unit, unit)[:ndim]
     body = (tomo.phantoms.disc if ndim == 2 else tomo.phantoms.ball)(20 * unit, 0.02 / unit, centre)
     grid = oa.Grid((64,) * ndim, 0.75 * unit, "float64")
+    return geometry, grid, body.sample(grid), body.project(geometry, "float64")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", GEOMETRIES)
+@pytest.mark.parametrize("unit", [0.01, 1.0])
+def test_a_ball_projects_to_its_chords(model, name, unit):
+    """In every unit; bounds of the norm hold."""
+    geometry, grid, x, exact = ball(name, unit)
     A = tomo.XrayTransform(grid, geometry, model)
-    x, exact = body.sample(grid), body.project(geometry, "float64")
     y, inner = A(x), exact > 0.5
     # Chords of 25 to 40 units. Single rays of Siddon's method gain or lose up to a voxel at either end.
     np.testing.assert_allclose(y[inner], exact[inner], atol=2 * 0.75 * 0.02)
