@@ -94,11 +94,11 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                         const opalg::Real* __restrict__ weighted, opalg::Store* __restrict__ volumes) {
     using namespace opalg;
     const unsigned tiles = (unsigned(nx) + blockDim.x - 1) / blockDim.x;
-    const int x = int(blockIdx.x % tiles * blockDim.x + threadIdx.x), y = int(blockIdx.x / tiles * blockDim.y + threadIdx.y);
+    const double x = int(blockIdx.x % tiles * blockDim.x + threadIdx.x), y = int(blockIdx.x / tiles * blockDim.y + threadIdx.y);
     if (x >= nx || y >= ny) return;
     const std::int64_t table = std::int64_t(views) * nu, view_stride = std::int64_t(nv + 2 * kRowMargin) * nu;
     const std::int64_t image_stride = view_stride * views, group = std::int64_t(blockIdx.z) * kBatch;
-    const double p[3] = {double(x), double(y), 0};
+    const double p[3] = {x, y, 0};
     for (int first = int(blockIdx.y) * kDepth; first < nz; first += int(gridDim.y) * kDepth) {
         Real sums[kBatch][kDepth] = {};
         const Real* rays = weighted + group * image_stride;
@@ -110,7 +110,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             for (int u = middle; u < nu; u += step_u) {
                 Real weight = 0;
                 const double* entry = columns + std::int64_t(view) * nu + u;
-                int plane = 0;
+                double plane = 0;
                 if (u >= 0) {
                     const bool is_along_x = __ldg(along_x + std::int64_t(view) * nu + u);
                     plane = is_along_x ? x : y;
@@ -147,6 +147,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                 }
             }
         }
+        const std::int64_t voxel = std::int64_t(int(opaque(y))) * nx + int(opaque(x));
         // Unrolled, as every loop over the sums: an index that is known only at run time would put them into memory.
 #if defined(__CUDACC__)
 #pragma unroll
@@ -154,6 +155,6 @@ extern "C" __global__ void __launch_bounds__(256, 2)
         for (int k = 0; k < kDepth; ++k)
             for (int image = 0; image < kBatch && first + k < nz; ++image)
                 volumes[images.volume + (group + image) * images.volume_stride +
-                        (std::int64_t(first + k) * ny + y) * nx + x] = stored(sums[image][k]);
+                        std::int64_t(first + k) * ny * nx + voxel] = stored(sums[image][k]);
     }
 }

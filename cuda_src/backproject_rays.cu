@@ -11,6 +11,9 @@ namespace opalg {
 constexpr Model kModel = Model(OPALG_MODEL);
 using Column = GatherColumn<kModel, kFlat, kParallel>;
 
+// Of a multiprocessor, at least: from 10.0 on these cases need more registers than two blocks can have.
+constexpr int kBlocks = kModel == Model::siddon && (kCurved || sizeof(Real) == 8) ? 1 : 2;
+
 // Whether rays close to the voxel may run along an axis: with slopes up to one.
 OPALG_INLINE bool may_dominate(const Triple& voxel, const Triple& source) {
     if constexpr (kParallel) return true;
@@ -38,20 +41,20 @@ OPALG_INLINE bool add_column(const Column& column, double height, double sign, c
 // views, arc: see project_rays.cu; shadows [views, 2, 5]: see shadow_column; search [views]: 1 where the shadow of a voxel may
 // be unbounded, so that all columns are looked at; axes, weighted: see weigh_rays.cu.
 // Output volumes [image, z, y, x]. Grid: tiles of x and y, slices, groups of images.
-extern "C" __global__ void __launch_bounds__(256, 2)
+extern "C" __global__ void __launch_bounds__(256, opalg::kBlocks)
     backproject_rays(opalg::RayGeometry g, opalg::Images images, const double* __restrict__ views,
                      const double* __restrict__ arc,
                      double arc_step, const double* __restrict__ shadows, const std::int32_t* __restrict__ search,
                      std::int32_t axes, const opalg::Real* __restrict__ weighted, opalg::Store* __restrict__ volumes) {
     using namespace opalg;
     const int tiles = int((unsigned(g.nx) + blockDim.x - 1) / blockDim.x);
-    const int x = int(blockIdx.x % unsigned(tiles) * blockDim.x + threadIdx.x);
-    const int y = int(blockIdx.x / unsigned(tiles) * blockDim.y + threadIdx.y);
+    const double x = int(blockIdx.x % unsigned(tiles) * blockDim.x + threadIdx.x);
+    const double y = int(blockIdx.x / unsigned(tiles) * blockDim.y + threadIdx.y);
     if (x >= g.nx || y >= g.ny) return;
     const int arrays = (axes & 1) + (axes >> 1 & 1) + (axes >> 2 & 1);
     const std::int64_t size = g.projection_size(), group = std::int64_t(blockIdx.z) * kBatch;
     for (int z = int(blockIdx.y); z < g.nz; z += int(gridDim.y)) {
-        const double p[3] = {double(x), double(y), double(z)};
+        const double p[3] = {x, y, double(z)};
         Real sums[kBatch] = {};
         for (int number = 0; number < g.views; ++number) {
             const RayView view(views, number);
@@ -84,8 +87,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                 array += size;
             }
         }
-        const std::int64_t voxel = (std::int64_t(z) * g.ny + y) * g.nx + x;
+        const std::int64_t voxel = (std::int64_t(z) * g.ny + int(opaque(y))) * g.nx + int(opaque(x));
+        const std::int64_t first = std::int64_t(blockIdx.z + unknown_zero()) * kBatch;
         for (int k = 0; k < kBatch; ++k)
-            volumes[images.volume + (group + k) * images.volume_stride + voxel] = stored(sums[k]);
+            volumes[images.volume + (first + k) * images.volume_stride + voxel] = stored(sums[k]);
     }
 }

@@ -59,29 +59,68 @@ struct Pixels {
     const Store* view;
     std::int64_t image_stride;
 
+    OPALG_INLINE_MEMBER const Store* pixel(int image, std::int32_t u, std::int32_t v) const {
+        const Store* first = view + image * image_stride + u;
+        return kFlat ? first : leapt(first, v, nu);
+    }
+    // Row v at u + weight_u, if wanted; pixel: u of the row.
+    template <bool Inside>
+    OPALG_INLINE_MEMBER Real in_row(const Store* pixel, std::int32_t u, Real weight_u, std::int32_t v, bool wanted = true) const {
+        if constexpr (!Inside && !kFlat) wanted = wanted && std::uint32_t(v) < std::uint32_t(nv);
+        const bool left = wanted && (Inside || std::uint32_t(u) < std::uint32_t(nu));
+        const bool right = wanted && (Inside || std::uint32_t(u + 1) < std::uint32_t(nu));
+        const Real first = left ? fetched(pixel) : Real(0), second = right ? fetched(pixel + 1) : Real(0);
+        return first + weight_u * (second - first);
+    }
     template <bool Inside>
     OPALG_INLINE_MEMBER Real sampled(int image, std::int32_t u, Real weight_u, std::int32_t v, Real weight_v) const {
-        const bool left = Inside || std::uint32_t(u) < std::uint32_t(nu);
-        const bool right = Inside || std::uint32_t(u + 1) < std::uint32_t(nu);
-        const Store* pixel = view + image * image_stride + u;
-        if constexpr (kFlat) {
-            const Real first = left ? fetched(pixel) : Real(0), second = right ? fetched(pixel + 1) : Real(0);
-            return first + weight_u * (second - first);
-        } else {
-            const bool low = Inside || std::uint32_t(v) < std::uint32_t(nv);
-            const bool high = Inside || std::uint32_t(v + 1) < std::uint32_t(nv);
-            pixel += std::int64_t(v) * nu;
-            const Store* above = pixel + nu;
-            const Real first = low && left ? fetched(pixel) : Real(0), second = low && right ? fetched(pixel + 1) : Real(0);
-            const Real third = high && left ? fetched(above) : Real(0), fourth = high && right ? fetched(above + 1) : Real(0);
-            const Real near = first + weight_u * (second - first), far = third + weight_u * (fourth - third);
-            return near + weight_v * (far - near);
-        }
+        const Store* below = pixel(image, u, v);
+        const Real near = in_row<Inside>(below, u, weight_u, v);
+        if constexpr (kFlat) return near;
+        return near + weight_v * (in_row<Inside>(below + nu, u, weight_u, v + 1) - near);
     }
     OPALG_INLINE_MEMBER void next(std::int64_t view_size) { view += view_size; }
 #endif
 };
 
+#if OPALG_UPRIGHT && !OPALG_FLAT && !OPALG_TEXTURE
+// Where all voxels of a thread see the same columns: what lies between these is kept of a row that the voxel below has seen,
+// too. Dense: voxels lie closer than rows, so that each sees a row of the one below.
+template <bool Inside, bool Dense>
+OPALG_INLINE void add_upright(const ShadowLine& line, const Pixels& pixels, Real (*sums)[kDepth]) {
+    Real near[kBatch], far[kBatch];
+    std::int32_t below = 0;
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+    for (int k = 0; k < kDepth; ++k) {
+        Real along_u, along_v, weight, weight_v;
+        IndexOf<Real> step;
+        line.at(k, along_u, along_v, weight);
+        split_floor<Real>(along_v, step, weight_v);
+        const std::int32_t v = line.v + std::int32_t(step);
+        const bool kept = k > 0 && (Dense || v == below + 1);
+        for (int image = 0; image < kBatch; ++image) {
+            const Real fresh = pixels.in_row<Inside>(pixels.pixel(image, line.u, v), line.u, along_u, v, !kept);
+            if (!kept)
+                near[image] = fresh;
+            else if (!Dense || v != below)
+                near[image] = far[image];
+            far[image] = pixels.in_row<Inside>(pixels.pixel(image, line.u, v + 1), line.u, along_u, v + 1);
+            sums[image][k] += weight * (near[image] + weight_v * (far[image] - near[image]));
+        }
+        below = v;
+    }
+}
+
+template <bool Inside> OPALG_INLINE void add_line(const ShadowLine& line, const Pixels& pixels, Real (*sums)[kDepth]) {
+    // Closer by more than what positions are rounded to.
+    if (Inside && line.rate_v >= 0 && line.rate_v < Real(0.9999))
+        add_upright<Inside, true>(line, pixels, sums);
+    else
+        add_upright<Inside, false>(line, pixels, sums);
+}
+#else
 template <bool Inside>
 OPALG_INLINE void add_line(const ShadowLine& line, const Pixels& pixels, Real (*sums)[kDepth]) {
 #if defined(__CUDACC__)
@@ -99,10 +138,12 @@ OPALG_INLINE void add_line(const ShadowLine& line, const Pixels& pixels, Real (*
             sums[image][k] += weight * pixels.sampled<Inside>(image, u, weight_u, v, weight_v);
     }
 }
+#endif
 
 // Voxels whose line of shadows runs through the plane of the source, one by one.
 OPALG_INLINE void add_each(const VoxelView& view, const Arc& arc, double x, double y, double z, const Pixels& pixels,
                            Real (*sums)[kDepth]) {
+    z = opaque(z);
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
@@ -134,16 +175,15 @@ extern "C" __global__ void __launch_bounds__(256, 2)
                        opalg::Store* __restrict__ volumes, std::int32_t first_image) {
     using namespace opalg;
     const unsigned tiles = (unsigned(nx) + blockDim.x - 1) / blockDim.x;
-    const int x = int(blockIdx.x % tiles * blockDim.x + threadIdx.x), y = int(blockIdx.x / tiles * blockDim.y + threadIdx.y);
+    const double x = int(blockIdx.x % tiles * blockDim.x + threadIdx.x), y = int(blockIdx.x / tiles * blockDim.y + threadIdx.y);
     if (x >= nx || y >= ny) return;
     const std::int64_t view_size = std::int64_t(nu) * nv;
-    const std::int64_t image = first_image + std::int64_t(blockIdx.z) * kBatch, slice = std::int64_t(nx) * ny;
     for (int first = int(blockIdx.y) * kDepth; first < nz; first += int(gridDim.y) * kDepth) {
         Real sums[kBatch][kDepth] = {};
 #if OPALG_TEXTURE
         Pixels pixels = {nu, nv, projection, 0};
 #else
-        Pixels pixels = {nu, nv, projections + image * view_size * view_count, view_size * view_count};
+        Pixels pixels = {nu, nv, projections + (first_image + std::int64_t(blockIdx.z) * kBatch) * view_size * view_count, view_size * view_count};
 #endif
         for (int number = 0; number < view_count; ++number, pixels.next(view_size)) {
             const VoxelView& view = views[number];
@@ -191,12 +231,15 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             else
                 add_line<false>(line, pixels, sums);
         }
+        // What registers need not hold while views are added is found again.
+        const std::int64_t image = first_image + std::int64_t(blockIdx.z + (kFlat ? 0 : unknown_zero())) * kBatch;
+        const std::int64_t slice = std::int64_t(nx) * ny, voxel = std::int64_t(int(opaque(y))) * nx + int(opaque(x));
         // Unrolled, as every loop over the sums: an index that is known only at run time would put them into memory.
 #if defined(__CUDACC__)
 #pragma unroll
 #endif
         for (int k = 0; k < kDepth; ++k)
             for (int i = 0; i < kBatch && first + k < nz; ++i)
-                volumes[((image + i) * nz + first + k) * slice + std::int64_t(y) * nx + x] = stored(sums[i][k]);
+                volumes[((image + i) * nz + first + k) * slice + voxel] = stored(sums[i][k]);
     }
 }

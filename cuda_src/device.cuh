@@ -71,6 +71,26 @@ OPALG_INLINE int unknown_zero() {
 #endif
 }
 
+// p + count * size, where size elements have less than 2^31 bytes. Multiplied so that one instruction also adds: from 64 bits the
+// compiler makes six.
+OPALG_INLINE const Store* leapt(const Store* p, std::int32_t count, std::int32_t size) {
+#if defined(__CUDACC__)
+    long long bytes;
+    asm("mul.wide.s32 %0, %1, %2;" : "=l"(bytes) : "r"(count), "r"(size * int(sizeof(Store))));
+    return reinterpret_cast<const Store*>(reinterpret_cast<const char*>(p) + bytes);
+#else
+    return p + std::int64_t(count) * size;
+#endif
+}
+
+// x, of which the compiler does not know where it comes from: it would keep in registers what can be found again from x.
+OPALG_INLINE double opaque(double x) {
+#if defined(__CUDACC__)
+    asm volatile("" : "+d"(x));
+#endif
+    return x;
+}
+
 OPALG_INLINE Store stored(Real x) { return Narrowed<Store>::of(x); }
 
 }  // namespace opalg

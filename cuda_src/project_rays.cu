@@ -10,6 +10,9 @@ namespace opalg {
 
 constexpr Model kModel = Model(OPALG_MODEL);
 
+// Planes whose voxels are read at once: what registers hold.
+constexpr int kUnrolled = kBatch > 1 ? 2 : 4;
+
 // The volume as planes [a, b, c]; voxels of c lie side by side.
 struct RayPlanes {
     const Store* origin;        // of the first image
@@ -33,7 +36,7 @@ OPALG_INLINE void add_planes(const RayLine<double>& line, const RayPlanes& volum
     while (left > 0) {
         const int count = left < kLeap ? left : kLeap;
 #if defined(__CUDACC__)
-#pragma unroll(Checked ? 1 : 4)
+#pragma unroll(Checked ? 1 : kUnrolled)
 #endif
         for (int k = 0; k < count; ++k) {
             IndexOf<Real> b = 0, c;
@@ -113,6 +116,7 @@ extern "C" __global__ void __launch_bounds__(256, OPALG_BATCH < 4 ? 3 : 2)
     if (ray.axis < 0) reach = {{0, -1}, {0, -1}};
     if (reach.interior.first > reach.interior.last) reach.interior = {reach.active.last + 1, reach.active.last};
 
+    const Real length = Real(ray.length);
     Real sums[kBatch] = {};
     Planes edge = {reach.active.first, reach.interior.first - 1};
 #if defined(__CUDACC__)
@@ -123,7 +127,10 @@ extern "C" __global__ void __launch_bounds__(256, OPALG_BATCH < 4 ? 3 : 2)
         edge = {reach.interior.last + 1, reach.active.last};
     }
     add_planes<false>(line, volume, reach.interior, sums);
-    Store* target = projections + images.projection + group * images.projection_stride + place.view * images.view_stride +
-                    std::int64_t(place.v) * g.nu + place.u;
-    for (int k = 0; k < kBatch; ++k) target[k * images.projection_stride] = stored(Real(ray.length) * sums[k]);
+    // Found again, so that registers need not hold it on the way.
+    const uint3 block = {blockIdx.x + unknown_zero(), blockIdx.y + unknown_zero(), blockIdx.z + unknown_zero()};
+    const RayPlace there = ray_place<kFlat>(g.views, threadIdx, block, blockDim);
+    Store* target = projections + images.projection + std::int64_t(block.z) * kBatch * images.projection_stride +
+                    there.view * images.view_stride + std::int64_t(there.v) * g.nu + there.u;
+    for (int k = 0; k < kBatch; ++k) target[k * images.projection_stride] = stored(length * sums[k]);
 }

@@ -126,6 +126,10 @@ extern "C" __global__ void __launch_bounds__(256, 2)
             }
         }
     }
+    // Found again, so that registers need not hold it on the way.
+    const uint3 block = {blockIdx.x + unknown_zero(), blockIdx.y + unknown_zero(), blockIdx.z + unknown_zero()};
+    const RayPlace there = ray_place<kFlat>(g.views, threadIdx, block, blockDim);
+    const std::int64_t first = first_image + std::int64_t(block.z) * kBatch;
     for (int k = 0; k < kBatch; ++k)
-        projections[(image + k) * g.projection_size() + g.row_offset(number, v) + u] = stored(sums[k]);
+        projections[(first + k) * g.projection_size() + g.row_offset(there.view, there.v) + there.u] = stored(sums[k]);
 }

@@ -4,7 +4,8 @@
 
 // vectors, arc: see project_footprints.cu; projections [image, view, v, u]. Output weighted [image of this launch, view, v, u].
 // Grid: see ray_place; images along z.
-extern "C" __global__ void __launch_bounds__(256)
+// Blocks are counted where nvcc, left alone, takes fewer registers than it needs (8.0).
+extern "C" __global__ void __launch_bounds__(256, OPALG_FLAT ? 4 : 0)
     weigh_footprints(opalg::RayGeometry g, opalg::Images images, opalg::FootprintScan scan,
                      const double* __restrict__ vectors, const double* __restrict__ arc,
                      const opalg::Store* __restrict__ projections, opalg::Real* __restrict__ weighted) {

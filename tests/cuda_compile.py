@@ -14,12 +14,17 @@ from pathlib import Path
 from cuda_plans import NAMED, random_plan
 from host_kernels import SOURCES, source_key
 
-from opalg.engines.launches import launches
+import opalg as oa
+from opalg import tomo
+from opalg.engines.launches import Launch, launches
+from opalg.tomo.plans import general_plan
 
 TABLE = Path(__file__).parent / "cuda" / "registers.json"
 CACHE = SOURCES.parent / "build" / "cuda_compile"
+TEXT = {"capture_output": True, "text": True, "check": True}
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
-FLAGS = ("-std=c++17", "-Werror", "all-warnings", "-Xptxas", "-v,--warn-on-spills")
+FLAGS = ("-std=c++17", "-Werror", "all-warnings")
+ASSEMBLER_FLAGS = ("-v", "--warn-on-spills", "--warning-as-error")
 
 
 def nvcc():
@@ -27,8 +32,14 @@ def nvcc():
     return shutil.which("nvcc")
 
 
+def assembler():
+    """The one that nvcc uses."""
+    script = subprocess.run([nvcc(), "--dryrun", "-cubin", "-x", "cu", "/dev/null"], **TEXT).stderr
+    return shutil.which("ptxas", path=re.search(r"#\$ PATH=(\S*)", script)[1])
+
+
 def version():
-    text = subprocess.run([nvcc(), "--version"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([nvcc(), "--version"], **TEXT).stdout
     return re.search(r"V([\d.]+)", text)[1]
 
 
@@ -44,79 +55,111 @@ def name_of(launch):
 
 
 def collect():
-    """The specialisations that matter, by name, with the architectures to compile them for."""
+    """The specialisations that matter, by name."""
     cone, fan, curved = (
         NAMED[name] for name in ("cone, more than a block", "fan, longer than a leap", "curved")
     )
-    free, slices = random_plan("free cone", 9), random_plan("parallel 2D", 0)
+    near, free = NAMED["source in the volume"], random_plan("free cone", 9)
+    slices = random_plan("parallel 2D", 0)
     directions = ("project", "backproject", "backproject_voxels", "project_voxels")
-    wanted = []
+    table = {}
 
-    def add(plan, which, architectures=(90,), batch=1, dtype="float32", **options):
+    def add(plan, which, batch=1, dtype="float32", **options):
         for direction in which:
-            made = launches(plan, direction, batch, dtype, **options)
-            wanted.extend((launch, architectures) for launch in made)
+            for launch in launches(plan, direction, batch, dtype, **options):
+                table.setdefault(name_of(launch), launch)
 
-    add(cone, directions[:3], ARCHITECTURES)
-    add(fan, ["backproject"], ARCHITECTURES)
+    for plan in (cone, fan, free, slices, near):
+        add(plan, directions)
     for plan in (cone, fan):
         add(plan, ["project", "backproject_voxels"], interpolation="texture")
-    for plan in (fan, free, slices, NAMED["source in the volume"]):
-        add(plan, directions)
-    add(curved, directions[1:])
-    add(cone, directions[:3], batch=4)
-    add(fan, directions[:2], batch=8)
-    for plan in (cone, fan):
-        add(replace(plan, model="siddon"), directions[:2])
-    for plan in (cone, NAMED["source in the volume"]):
-        areas = replace(plan, model="footprint")
-        add(areas, directions[:2], ARCHITECTURES)
-        add(areas, directions[:2], batch=4, dtype="float64")
-    add(replace(cone, model="footprint"), directions[:2], batch=4)
-    add(replace(fan, model="footprint"), directions[:2], batch=8)
-    add(cone, directions[:3], dtype="float64")
+    add(cone, directions[2:], weight="magnification")
+    for plan, batch in ((cone, 2), (cone, 4), (curved, 1), (curved, 4)):
+        add(plan, directions, batch)
+    add(fan, directions[:2], 8)
+    for batch in (1, 4):
+        add(cone, directions[:3], batch, "float64")
     add(cone, ["project"], dtype="float16")
-    table = {}
-    for launch, architectures in wanted:
-        table.setdefault(name_of(launch), (launch, architectures))
+    add(cone, ["project", "backproject_voxels"], dtype="bfloat16")
+    add(_wide(), ["project"], 4)
+    for plan, batch in ((cone, 1), (fan, 1), (curved, 4)):
+        add(replace(plan, model="siddon"), directions[:2], batch)
+    for plan, batch in ((cone, 4), (near, 1), (fan, 8)):
+        areas = replace(plan, model="footprint")
+        for images in {1, batch}:
+            add(areas, directions[:2], images)
+    for plan in (cone, near):
+        add(replace(plan, model="footprint"), directions[:2], 4, "float64")
+    for real in ("float", "double"):  # see opalg/engines/cuda_streaming.py
+        sums = Launch("add_into.cu", "add_into", (("OPALG_REAL", real),), (1,) * 3, (1,) * 3, 0, ())
+        table[name_of(sums)] = sums
     return table
 
 
-def compiled(launch, architectures):
+def _wide():
+    """Offsets within a volume need 64 bits."""
+    return general_plan(tomo.ConeBeam(1, (8, 8), 200.0, sod=4e3, sdd=6e3), oa.Grid((1300,) * 3))
+
+
+def intermediate(launch, architecture):
+    """The code that is made of a kernel for a virtual architecture, where a warning is an error."""
+    macros = [f"-D{name}={value}" for name, value in launch.defines]
+    source = str(SOURCES / launch.source)
+    command = [nvcc(), *FLAGS, f"-arch=compute_{architecture}", *macros, "-ptx", "-o", "-", source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
+    return done.stdout
+
+
+def compiled(launch):
     """Registers by architecture, from the cache if nothing has changed. A spill is an error."""
-    # Intermediate code is the same up to 9.0, and from 10.0 on: made once for a group it takes half the time.
-    groups = [[a for a in architectures if (a < 100) == old] for old in (True, False)]
-    codes = [
-        f"-gencode=arch=compute_{group[0]},code=[{','.join(f'sm_{a}' for a in group)}]"
-        for group in groups
-        if group
-    ]
-    key = source_key(version(), launch.source, launch.defines, codes, FLAGS)
+    key = source_key(version(), launch.source, launch.defines, FLAGS, ASSEMBLER_FLAGS)
     path = CACHE / f"{launch.kernel}-{key}.json"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        macros = [f"-D{name}={value}" for name, value in launch.defines]
-        source, out = str(SOURCES / launch.source), str(path.with_suffix(".fatbin"))
-        command = [nvcc(), *FLAGS, *codes, *macros, "-fatbin", "-o", out, source]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
-        found = re.findall(
-            rf"'{launch.kernel}' for 'sm_(\d+)'\n.*\n\s+(\d+) bytes stack frame.*\n.*Used (\d+) reg",
+        path.write_text(json.dumps(_assembled(launch)))
+    return json.loads(path.read_text())
+
+
+def _assembled(launch):
+    # The sine of a wide angle is found with an array, which is no spill.
+    frame = r"\d+" if launch.kernel == "project_voxels" else "0"
+    counts = {}
+    for architecture in ARCHITECTURES:
+        # Made once up to 9.0, and once from 10.0 on: it differs by a name only, and takes most of the time.
+        if architecture in (75, 100):
+            code = intermediate(launch, first := architecture)
+        command = [
+            assembler(),
+            f"-arch=sm_{architecture}",
+            *ASSEMBLER_FLAGS,
+            "-o",
+            "/dev/null",
+            "-",
+        ]
+        done = subprocess.run(
+            command,
+            input=code.replace(f".target sm_{first}", f".target sm_{architecture}"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        what = f"{name_of(launch)} for sm_{architecture}\n{done.stderr}"
+        assert done.returncode == 0, what
+        found = re.search(
+            rf"properties for {launch.kernel}\n\s+{frame} bytes stack frame.*\n.*Used (\d+) reg",
             done.stderr,
         )
-        assert len(found) == len(architectures), done.stderr
-        # The sine of a wide angle is found with an array, which is no spill.
-        plain = launch.kernel != "project_voxels"
-        assert not plain or all(stack == "0" for _, stack, _ in found), done.stderr
-        path.write_text(json.dumps({f"sm_{a}": int(n) for a, _, n in found}))
-    return json.loads(path.read_text())
+        assert found, what
+        counts[f"sm_{architecture}"] = int(found[1])
+    return counts
 
 
 def registers():
     """The whole table."""
     wanted = collect()
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda item: compiled(*item), wanted.values())
+        found = pool.map(compiled, wanted.values())
         return dict(zip(wanted, found, strict=True))
 
 

@@ -62,9 +62,9 @@ def voxel_grid(case: Case, depth: int, groups: int) -> tuple[int, int, int]:
     return tiles, min(tiles_of(case.nz, depth), MOST_BLOCKS), groups
 
 
-def depth_of(case: Case, images: int) -> int:
-    """How many voxels above each other a thread does: 16 sums, unless there are fewer slices."""
-    return int(min(16 // images, 1 << (case.nz - 1).bit_length()))
+def depth_of(case: Case, images: int, sums: int) -> int:
+    """How many voxels above each other a thread does: so many sums, unless there are fewer slices."""
+    return max(1, min(sums // images, 1 << (case.nz - 1).bit_length()))
 
 
 def row_margin(case: Case) -> int:

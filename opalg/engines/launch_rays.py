@@ -28,6 +28,8 @@ from opalg.engines.launch_tables import Case
 #: stack the rows of its projections.
 Run = tuple[Case, int, int, int, int | None]
 
+_SUMS = {"float": 16, "double": 4}  # of voxels above each other, that registers hold
+
 
 def project(runs: list[Run], dtype: str) -> Iterator[Launch]:
     """One ray a thread."""
@@ -142,7 +144,8 @@ def _gather_from_columns(
     case: Case, dtype: str, place: np.void, images: int, groups: int, scratch: Scratch
 ) -> Iterator[Launch]:
     assert case.columns is not None
-    margin, depth = row_margin(case), depth_of(case, images)
+    real = STORAGE[dtype][0]
+    margin, depth = row_margin(case), depth_of(case, images, _SUMS[real])
     if case.projection_size:
         tables = (case.geometry, place, case.views_table, case.arc_table)
         yield Launch(
@@ -156,7 +159,7 @@ def _gather_from_columns(
         )
     if case.flat and not case.curved:
         sizes = (np.int32(getattr(case, name)) for name in ("nx", "ny", "nu", "views"))
-        views = case.slice_views[STORAGE[dtype][0]]
+        views = case.slice_views[real]
         yield Launch(
             "backproject_slices.cu",
             "backproject_slices",

@@ -16,8 +16,10 @@ from opalg.engines.launch_grids import (
     sizes_of,
     voxel_grid,
 )
-from opalg.engines.launch_parts import Input, Launch, Output, Texture
+from opalg.engines.launch_parts import STORAGE, Input, Launch, Output, Texture
 from opalg.engines.launch_tables import Case
+
+_SUMS = {"float": 16, "double": 8}  # of voxels above each other, that registers hold
 
 
 def backproject_voxels(
@@ -28,7 +30,7 @@ def backproject_voxels(
         return
     rounds = ((k, 1, 1) for k in range(batch)) if texture else groups_of(case, batch, MOST_BLOCKS)
     for first, images, groups in rounds:
-        depth = depth_of(case, images)
+        depth = depth_of(case, images, _SUMS[STORAGE[dtype][0]])
         source: Input | Texture = Input()
         if texture and case.projection_size:
             shape = (case.views, case.nv, case.nu)

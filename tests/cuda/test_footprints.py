@@ -54,6 +54,14 @@ def test_images_of_a_batch_are_done_alike(direction):
     np.testing.assert_array_equal(together, alone)
 
 
+def test_columns_are_done_for_images_of_a_batch():
+    """In other groups of voxels than alone, whose places are rounded otherwise."""
+    plan = footprints(NAMED["curved"])
+    made = launches(plan, "backproject", 7)
+    assert {launch.kernel for launch in made[1::2]} == {"backproject_footprint_columns"}
+    compare(plan, "float32", batch=7)
+
+
 @pytest.mark.parametrize("direction", ["project", "backproject"])
 def test_half_numbers_are_rounded_once(direction):
     plan = footprints(random_plan("fan", 3))

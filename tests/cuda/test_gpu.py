@@ -6,8 +6,12 @@ Needs NumPy, SciPy, PyTorch, PyCUDA and pytest; CuPy for what concerns it. Nothi
 import dataclasses
 import gc
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -571,6 +575,24 @@ def test_second_device():
     assert difference(on_host(y), A(x)) < 1e-5
 
 
+def test_memory_is_accessed_within_bounds():
+    """On the stand-in the script only runs: over kernels on the host test_sanitized.py watches."""
+    folders = [os.environ["PATH"], "/usr/local/cuda/bin"]
+    if home := os.environ.get("CUDA_HOME"):
+        folders.append(os.path.join(home, "bin"))
+    tool = shutil.which("compute-sanitizer", path=os.pathsep.join(folders))
+    if not (tool or ON_STAND_IN):
+        pytest.skip("compute-sanitizer is not installed")
+    watched = [] if ON_STAND_IN else [tool, "--tool", "memcheck", "--error-exitcode", "9"]
+    script = str(Path(__file__).with_name("under_memcheck.py"))
+    done = subprocess.run(
+        [*watched, sys.executable, script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert "calls" in done.stdout
+    assert ON_STAND_IN or "ERROR SUMMARY: 0 errors" in done.stdout
+
+
 def test_nvrtc_compiles_what_nvcc_compiles(monkeypatch, tmp_path):
     monkeypatch.setenv("OPALG_CUDA_COMPILER", "nvrtc")
     monkeypatch.setenv("OPALG_CACHE_DIR", str(tmp_path))
@@ -579,7 +601,7 @@ def test_nvrtc_compiles_what_nvcc_compiles(monkeypatch, tmp_path):
     except DeviceError:
         pytest.skip("NVRTC is not installed")
     seen = set()
-    for case in CASES:
+    for case in QUICK if ON_STAND_IN else CASES:
         for direction in ("project", "backproject", "backproject_voxels", "project_voxels"):
             for launch in launches(plan_of(case), direction, 1):
                 if (launch.source, launch.defines) not in seen:

@@ -102,6 +102,23 @@ def test_tables_are_made_once():
     assert all(a is b for a, b in zip(*tables, strict=True) if isinstance(a, Table))
 
 
+def test_offsets_of_large_volumes_have_64_bits():
+    """Such a volume would not fit; a small one must come out the same."""
+    geometry = tomo.ConeBeam(1, (8, 8), 200.0, sod=4e3, sdd=6e3)
+    large = launches(make_plan(geometry, oa.Grid((1300,) * 3)), "project", 1)[-1]
+    assert dict(large.defines)["OPALG_WIDE"] == "1"
+    plan = NAMED["cone, more than a block"]
+    x = np.random.default_rng(0).standard_normal((5, *plan.volume_shape)).astype(np.float32)
+    expected = cuda_on_host.run(plan, "project", x, plan.projection_shape)
+    wide = [
+        replace(launch, defines=tuple({**dict(launch.defines), "OPALG_WIDE": "1"}.items()))
+        for launch in launches(plan, "project", 5)
+    ]
+    result = np.full_like(expected, np.nan)
+    cuda_on_host.execute(wide, x, result)
+    np.testing.assert_array_equal(result, expected)
+
+
 @pytest.mark.parametrize("batch", [1, 9])
 @pytest.mark.parametrize("size", [256, 1024])
 def test_every_image_of_large_scans_is_computed(size, batch):

@@ -34,6 +34,19 @@ def test_differ_by_their_rounding_only(name, direction):
     assert 0 < error < 2e-3
 
 
+@pytest.mark.parametrize("direction", ["project", "backproject_voxels"])
+def test_half_numbers_are_interpolated_as_floats(direction):
+    plan = PLANS["cone"]
+    shapes = [plan.volume_shape, plan.projection_shape]
+    source, target = shapes if direction == "project" else shapes[::-1]
+    x = np.random.default_rng(0).random((1, *source), np.float32).astype(np.float16)
+    expected = cuda_on_host.run(
+        plan, direction, x.astype(np.float32), target, interpolation="texture"
+    )
+    result = cuda_on_host.run(plan, direction, x, target, "float16", interpolation="texture")
+    np.testing.assert_array_equal(result, expected.astype(np.float16))
+
+
 def test_layers_beyond_those_of_a_texture_come_in_another():
     plan = NAMED["fan, longer than a leap"]
     made = launches(plan, "project", 5000, interpolation="texture")

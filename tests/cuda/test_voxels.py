@@ -1,13 +1,19 @@
-"""The voxel-driven kernels, run on the host: one agrees with the CPU engine, the other is its transpose."""
+"""The voxel-driven kernels, run on the host, agree with the CPU engine and are each other's transpose."""
+
+from dataclasses import replace
 
 import cuda_on_host
 import numpy as np
 import pytest
 from cuda_plans import KINDS, NAMED, random_plan
 
+import opalg as oa
+from opalg import tomo
 from opalg.engines import cpu
+from opalg.engines.launch_tables import case_of
 from opalg.engines.launches import launches
 from opalg.errors import ArgumentError
+from opalg.tomo.plans import general_plan
 
 #: Relative to the norm of the result; most seen is 1.4e-6 and, in double, 1e-14.
 TOLERANCE = {"float32": 5e-6, "float64": 1e-12}
@@ -23,7 +29,11 @@ def compare(plan, dtype, weight, batch=1):
     back = cuda_on_host.run(plan, "backproject_voxels", y, plan.volume_shape, weight=weight)
     error, norm = np.linalg.norm(back - expected), np.linalg.norm(expected)
     assert error <= TOLERANCE[dtype] * norm, f"{error / norm:.2e} for {plan}"
+    expected = np.empty(y.shape, dtype)
+    cpu.project_voxels(plan, x, expected, weight=weight)
     forth = cuda_on_host.run(plan, "project_voxels", x, plan.projection_shape, weight=weight)
+    error, norm = np.linalg.norm(forth - expected), np.linalg.norm(expected)
+    assert error <= TOLERANCE[dtype] * norm, f"{error / norm:.2e} for {plan}"
     difference = np.vdot(forth, y.astype(float)) - np.vdot(x, back.astype(float))
     assert abs(difference) <= TOLERANCE[dtype] * np.linalg.norm(forth) * np.linalg.norm(y)
 
@@ -43,6 +53,27 @@ def test_random_geometries(kind, dtype):
 def test_named_geometries(name):
     for weight in ("none", "magnification"):
         compare(NAMED[name], "float64", weight)
+
+
+def test_rows_are_kept_however_close_voxels_are():
+    """On rows and between them, some rows apart, upwards and down; in groups of images, too."""
+    grid = oa.Grid((37, 6, 5))
+    steps = []
+    for rows, pitch in ((60, 0.7), (37, 1.5), (30, 1.9), (20, 4.1)):
+        geometry = tomo.ConeBeam(3, (rows, 9), pitch, sod=90.0, sdd=130.0)
+        plan = general_plan(geometry, grid)
+        turned = replace(
+            plan, v_steps=-plan.v_steps, detectors=plan.detectors + (rows - 1) * plan.v_steps
+        )
+        for each in (plan, turned):
+            assert case_of(each).upright
+            steps.append(
+                case_of(each).voxel_views.array[0, 6] * 130 / 90
+            )  # magnified, in the middle
+            compare(each, "float32", "magnification", batch=7 if rows == 37 else 1)
+    assert min(np.abs(steps)) < 0.5
+    assert max(np.abs(steps)) > 2
+    assert min(steps) < 0 < max(steps)
 
 
 def test_an_arc_around_another_point_is_refused():
