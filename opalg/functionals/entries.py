@@ -25,7 +25,6 @@ __all__ = [
     "modulus",
     "pairing",
     "pieces",
-    "quotient",
     "rounding",
     "unflat",
     "volume",
@@ -145,17 +144,6 @@ def modulus(*parts: Array) -> Array:
         square = square + _real_product(part, part)
     square = xp.maximum(square, xp.finfo(square.dtype).smallest_normal)
     return xp.sqrt(square)
-
-
-def quotient(number: Any, x: Array) -> Array:
-    """``number / x`` rounded once, as NumPy and the engine do.
-
-    For a Python number PyTorch would multiply by the rounded reciprocal of ``x``.
-    """
-    xp = namespace(x)
-    if xp is not np and isinstance(number, (int, float)):
-        number = xp.full((), number, dtype=x.dtype)
-    return number / x
 
 
 def cumulative_sum(x: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from opalg.arrays import Array, dtype_of, namespace
 from opalg.errors import NotSupportedError
-from opalg.functionals.entries import flat, integrated, modulus, pieces, quotient, unflat
+from opalg.functionals.entries import flat, integrated, modulus, pieces, unflat
 from opalg.functionals.functional import Functional, positive
 from opalg.functionals.indicators import Indicator
 from opalg.functionals.shrinking import shrink, shrink_after_gradient
@@ -138,7 +138,7 @@ class GroupBall(_Group, Indicator):
 
     def _cut(self, *parts: Array) -> list[Array]:
         size = modulus(*parts)
-        factor = quotient(self.radius, namespace(size).maximum(size, self.radius))
+        factor = _quotient(self.radius, namespace(size).maximum(size, self.radius))
         return [part * factor for part in parts]
 
     def _dilated(self, factor: complex) -> Functional | None:
@@ -153,5 +153,16 @@ def _shorten(*operands: Any) -> list[Array]:
     size = modulus(*parts)
     xp = namespace(size)
     # 1 - step / max(size, step) is 0 for vectors shorter than the step, and never divides by zero.
-    factor = 1 - quotient(step, xp.maximum(size, step))
+    factor = 1 - _quotient(step, xp.maximum(size, step))
     return [part * factor for part in parts]
+
+
+def _quotient(number: Any, x: Array) -> Array:
+    """``number / x`` rounded once, as NumPy and the engine do.
+
+    For a Python number PyTorch would multiply by the rounded reciprocal of ``x``.
+    """
+    xp = namespace(x)
+    if xp is not np and isinstance(number, (int, float)):
+        number = xp.full((), number, dtype=x.dtype)
+    return number / x

@@ -275,9 +275,8 @@ class Space(Value):
             return x
         if not is_array(x):
             described, advice = type(x).__name__, "; convert it with space.asarray(x)"
-            if hasattr(x, "shape") and hasattr(
-                x, "dtype"
-            ):  # of a library known to some operators only
+            # Arrays of a library that only some operators know.
+            if hasattr(x, "shape") and hasattr(x, "dtype"):
                 described, advice = f"{described} of shape {x.shape} and dtype {x.dtype}", ""
             raise DtypeError(f"{what} must be an array in {self}, got {described}{advice}")
         if dtype_of(x) != self.dtype and tuple(x.shape[max(x.ndim - self.ndim, 0) :]) == self.shape:

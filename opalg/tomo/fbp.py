@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from opalg.errors import ArgumentError, NotSupportedError
 from opalg.operators import Diagonal, LinearOperator, Scaling
-from opalg.spaces import Space
+from opalg.spaces import Grid, Space
 from opalg.tomo.fan import FanBeam
 from opalg.tomo.filtered import (
     FilteredBackProjection,
@@ -149,7 +149,11 @@ class FBP(FilteredBackProjection):
                 f"FBP is for ParallelBeam and FanBeam, got a {type(geometry).__name__}; cone beams "
                 "are reconstructed by tomo.FDK, any geometry by a solver such as solvers.CGLS"
             )
-        if _hits_all_pixels(transform) and not scan_of(geometry).moved:
+        if (
+            isinstance(geometry, ParallelBeam)
+            and _hits_all_pixels(geometry, transform.domain)
+            and not scan_of(geometry).moved
+        ):
             weigh = redundancy_weights(geometry, redundancy)
             ramp = row_filter(filter, transform, geometry.pitch[-1], window, frequency_scaling)
             before: list[LinearOperator] = [ramp, _of_views(transform, geometry)]
@@ -162,13 +166,10 @@ class FBP(FilteredBackProjection):
         super().__init__(transform, steps)
 
 
-def _hits_all_pixels(transform: XrayTransform) -> bool:
-    """Whether parallel rays are so close that lines leave out no pixel, and no slice."""
-    geometry, grid = transform.geometry, transform.domain
-    if not (geometry.regular and isinstance(geometry, ParallelBeam)):
-        return False
+def _hits_all_pixels(geometry: ParallelBeam, grid: Grid) -> bool:
+    """Whether the rays are regular, and so close that lines leave out no pixel, and no slice."""
     sizes = (*grid.spacing[:-2], min(grid.spacing[-2:]))
-    return all(
+    return geometry.regular and all(
         pitch <= (1 + 1e-6) * size for pitch, size in zip(geometry.pitch, sizes, strict=True)
     )
 

@@ -198,9 +198,7 @@ def _continued(transform: XrayTransform, columns: tuple[int, int]) -> XrayTransf
         wide = geometry._replace(detector=detector, offset=offset)
     else:
         wide = geometry._of_frames(geometry.frames.moved_in_plane(u=middle), detector)
-    options = transform._options()
-    options.pop("detector_mask", None)  # which hides nothing
-    return XrayTransform(transform.domain, wide, **options)
+    return transform._along(wide)
 
 
 def _diagonal(values: FloatArray, space: Space) -> LinearOperator:

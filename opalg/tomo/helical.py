@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -24,14 +23,12 @@ __all__ = ["check_helix", "flattened", "helical_back_projection"]
 
 def flattened(transform: XrayTransform, helix: Helix) -> XrayTransform:
     """The transform of the circle on which all views lie that are moved along z to height 0."""
-    options = transform._options()
-    options.pop("detector_mask", None)  # which hides nothing
-    return _moved(transform, -helix.heights, options)
+    return _moved(transform, -helix.heights)
 
 
 def helical_back_projection(flat: XrayTransform, helix: Helix) -> HelicalBackProjection:
     """Of views that were flattened, with as many columns as they have there."""
-    transform = _moved(flat, helix.heights, flat._options())
+    transform = _moved(flat, helix.heights)
     return HelicalBackProjection(transform, helix.sector_heights, helix.pitch)
 
 
@@ -87,9 +84,9 @@ def _complete(helix: Helix) -> tuple[float, float]:
     return float(heights[0] - half_step + reach), float(heights[-1] + half_step - reach)
 
 
-def _moved(transform: XrayTransform, heights: FloatArray, options: dict[str, Any]) -> XrayTransform:
+def _moved(transform: XrayTransform, heights: FloatArray) -> XrayTransform:
     geometry = transform.geometry
     shift = np.zeros((len(heights), 3))
     shift[:, 2] = heights
     moved = geometry._of_frames(geometry.frames.mapped(np.eye(3), shift), geometry.detector_shape)
-    return XrayTransform(transform.domain, moved, **options)
+    return transform._along(moved)

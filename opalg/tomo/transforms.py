@@ -70,9 +70,8 @@ class Transform(Value):
         if not np.array_equal(found[..., 3, :], np.broadcast_to([0, 0, 0, 1], found.shape[:-1])):
             raise ArgumentError("the last row of a transform must be 0, 0, 0, 1")
         linear = found[..., :3, :3]
-        sizes = np.linalg.norm(
-            linear, axis=-1, keepdims=True
-        )  # of rows: any unit of length will do
+        # Relative to the sizes of rows: any unit of length will do.
+        sizes = np.linalg.norm(linear, axis=-1, keepdims=True)
         if (np.abs(np.linalg.det(linear / np.where(sizes > 0, sizes, 1.0))) < 1e-12).any():
             raise ArgumentError("a transform must be invertible: its determinant is zero")
         found.flags.writeable = False

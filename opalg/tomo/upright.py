@@ -37,9 +37,7 @@ def upright_transform(transform: XrayTransform) -> tuple[XrayTransform, list[Lin
     upright = upright_geometry(geometry)
     if upright is geometry:
         return transform, []
-    options = transform._options()
-    options.pop("detector_mask", None)  # which hides nothing
-    found = XrayTransform(transform.domain, upright, **options)
+    found = transform._along(upright)
     return found, [ViewResampling(transform.range, found.range, maps_between(geometry, upright))]
 
 

@@ -183,6 +183,12 @@ class XrayTransform(ViewSubsets, InParts):
         usual = {"model": "joseph", "interpolation": "software"}
         return {n: v for n, v in found.items() if v is not None and v is not usual.get(n)}
 
+    def _along(self, geometry: Geometry) -> XrayTransform:
+        """The same along other rays, of whose pixels none is masked."""
+        options = self._options()
+        options.pop("detector_mask", None)
+        return XrayTransform(self.domain, geometry, **options)
+
     def _mask_of(self, keys: tuple[Any, ...]) -> Array:
         """The mask of what indices leave of views and detector."""
         assert self.detector_mask is not None

@@ -21,9 +21,8 @@ __all__ = ["of_lines", "regular_of_lines"]
 Beam = TypeVar("Beam", bound=DivergentBeam)
 
 _SQUARE = 2**0.5  # half the diagonal, of half a side
-_BEHIND = (
-    2.0  # of the distance from source to axis: no object in front of the source reaches farther
-)
+# Of the distance from source to axis: no object in front of the source reaches farther.
+_BEHIND = 2.0
 
 
 def regular_of_lines(
