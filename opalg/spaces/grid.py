@@ -122,23 +122,6 @@ class Grid(Space):
             weight = None  # that of the cells that are left
         return Grid(counts, spacing, self.dtype.name, origin, axes, weight)
 
-    def slab(self, cells: slice) -> Grid:
-        """Neighbouring planes of the first axis, where they are.
-
-        Examples
-        --------
-        >>> import opalg as oa
-        >>> oa.Grid((4, 8)).slab(slice(0, 2)).origin
-        (-1.0, 0.0)
-        """
-        first, last, step = cells.indices(self.shape[0])
-        if step != 1 or first >= last:
-            raise ArgumentError(f"a slab is one or more neighbouring planes, got {cells!r}")
-        middle = (first + last - 1) / 2 - (self.shape[0] - 1) / 2
-        origin = (self.origin[0] + middle * self.spacing[0], *self.origin[1:])
-        shape = (last - first, *self.shape[1:])
-        return Grid(shape, self.spacing, self.dtype.name, origin, self.axes)
-
     def _with_dtype(self, dtype: np.dtype[Any]) -> Grid:
         weighting = super()._with_dtype(dtype).weighting
         return Grid(self.shape, self.spacing, dtype.name, self.origin, self.axes, weighting)

@@ -43,11 +43,13 @@ def keep_axis(key: Any, length: int, name: str) -> Any:
         return key
     if is_array(key) or isinstance(key, list):
         chosen = np.asarray(as_numpy(key) if is_array(key) else key)
+        if chosen.size and chosen.dtype.kind not in "biu":
+            raise ArgumentError(f"{name} is chosen by whole numbers or a mask, got {key!r:.60}")
         if chosen.dtype == bool and chosen.shape != (length,):
             raise ArgumentError(
                 f"a mask for {name} must have shape ({length},), got {chosen.shape}"
             )
-        return chosen
+        return chosen if chosen.size else chosen.astype(int)
     raise NotSupportedError(f"{name} cannot be chosen by {key!r}")
 
 

@@ -115,12 +115,12 @@ class FilteredParts:
             added, number, whole = (
                 (_some(projections, group), slab, planes)
                 if adjoint
-                else (volume.slab(slab), group, views)
+                else (volume[slab], group, views)
             )
             if number.stop - number.start < whole:  # contributions are added up
                 total += nbytes(added)
             if adjoint and self.after is not None:
-                total += nbytes(volume.slab(slab))  # multiplied by it
+                total += nbytes(volume[slab])  # multiplied by it
             return total
 
         limit = self.back.memory_limit
@@ -166,7 +166,7 @@ class FilteredParts:
                 self._filter(measured[views, ...], views, filtered, False)
                 for planes in slabs.planes:
                     target = volume[planes, ...]
-                    more = target if number == 0 else _empty(target, self.volume.slab(planes))
+                    more = target if number == 0 else _empty(target, self.volume[planes])
                     self._run(self.back._part(planes, views), filtered, more, False)
                     if number:
                         target += more

@@ -245,7 +245,7 @@ class XrayTransform(ViewSubsets, InParts):
             options["volume_mask"] = self.volume_mask[planes]
         if self.detector_mask is not None:
             options["detector_mask"] = self._mask_of((views,))
-        return XrayTransform(self.domain.slab(planes), self.geometry[views], **options)
+        return XrayTransform(self.domain[planes], self.geometry[views], **options)
 
     def _bytes(self, transposed: bool) -> int:
         call = "backproject" if transposed else "project"
