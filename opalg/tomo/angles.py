@@ -12,13 +12,13 @@ from opalg.arrays import as_numpy, is_array
 from opalg.errors import ArgumentError, NonFiniteError
 from opalg.tomo.frames import FloatArray, frozen
 
-__all__ = ["angle_weights", "as_angles", "measured_ranges", "scanned_range"]
+__all__ = ["MISSING", "angle_weights", "as_angles", "measured_ranges", "scanned_range"]
 
 # Views nearer than this (radians) are one direction seen twice, and share its weight.
 _SAME_DIRECTION = 1e-6
 # Gaps this many times wider than all others are ranges that were not measured: not more than so many, each
 # with so many views at least on average. More are the sampling of a scan whose views lie in groups.
-_MISSING, _MOST, _VIEWS = 4.0, 8, 4
+MISSING, _MOST, _VIEWS = 4.0, 8, 4
 
 
 def as_angles(angles: Any, default_range: float) -> FloatArray:
@@ -113,5 +113,5 @@ def _missing(gaps: FloatArray, several: bool) -> npt.NDArray[np.intp]:
     ordered = gaps[order]
     most = max(1, min(_MOST, len(gaps) // _VIEWS)) if several else 1
     most = min(most, len(gaps) - 1)
-    jumps = np.flatnonzero(ordered[:most] > _MISSING * ordered[1 : most + 1])
+    jumps = np.flatnonzero(ordered[:most] > MISSING * ordered[1 : most + 1])
     return order[: jumps[-1] + 1] if len(jumps) else order[:0]

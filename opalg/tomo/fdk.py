@@ -59,7 +59,7 @@ class FDK(FilteredBackProjection):
     AccuracyWarning
         As `FBP`: if the views cover less than half a turn plus the fan angle, leave out ranges, or none sees
         the axis, or if the detector is moved to one side in less than a full turn. If a volume has slices
-        that less than a full turn of a helix sees.
+        that less than a full turn of a helix sees, or that need angles which it leaves out.
 
     Notes
     -----

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from opalg.errors import AccuracyWarning, NotSupportedError
+from opalg.tomo.angles import MISSING
 from opalg.tomo.circle import CircularScan
 from opalg.tomo.frames import FloatArray
 from opalg.tomo.helical_back_projection import HelicalBackProjection
@@ -33,7 +34,7 @@ def helical_back_projection(flat: XrayTransform, helix: Helix) -> HelicalBackPro
 
 
 def check_helix(transform: XrayTransform, helix: Helix, scan: CircularScan) -> None:
-    """Refuse detectors too low for the pitch, and warn of slices that less than a turn sees.
+    """Refuse detectors too low for the pitch, and warn of slices that less than a turn sees, and of gaps.
 
     Parameters
     ----------
@@ -74,6 +75,24 @@ def check_helix(transform: XrayTransform, helix: Helix, scan: CircularScan) -> N
             AccuracyWarning,
             stacklevel=5,
         )
+    missing, low, high = _gap(helix)
+    if missing and z[0] < high and z[-1] > low:
+        warnings.warn(
+            f"the views of the helix leave out {math.degrees(missing):.1f} degrees at once, which slices "
+            f"from z = {low:.4g} to {high:.4g} need: values come out wrong there",
+            AccuracyWarning,
+            stacklevel=5,
+        )
+
+
+def _gap(helix: Helix) -> tuple[float, float, float]:
+    """The widest range of angles that was not measured, or 0, and the heights of slices that need it."""
+    steps = np.abs(np.diff(helix.angles))
+    at = int(steps.argmax())
+    if steps[at] <= MISSING * np.median(steps):
+        return 0.0, 0.0, 0.0
+    beside, reach = helix.heights[at : at + 2], REACH * helix.pitch
+    return float(steps[at]), float(beside.min()) - reach, float(beside.max()) + reach
 
 
 def _complete(helix: Helix) -> tuple[float, float]:

@@ -190,6 +190,20 @@ def test_slices_of_less_than_a_turn_are_told():
         tomo.FDK(tomo.XrayTransform(inside, helix(0.3, turns=1.2)))
 
 
+def test_angles_that_are_left_out_are_told():
+    """Of slices that need them only: those within reach of the sources that are missing."""
+    whole = helix(0.3, turns=6)  # 90 views in a turn of 21 mm, from -63 mm on
+    scan = tomo.trajectories.concatenate([whole[:270], whole[300:]])
+    rise = 0.3 * HEIGHT
+    low, high = -63.0 + 269.5 / 90 * rise - REACH * rise, -63.0 + 300.5 / 90 * rise + REACH * rise
+    words = rf"leave out 124\.0 degrees at once.*from z = {low:.4g} to {high:.4g} "
+    with pytest.warns(AccuracyWarning, match=words) as caught:
+        tomo.FDK(tomo.XrayTransform(GRID, scan))
+    assert caught[0].filename == __file__
+    above = oa.Grid((4, 16, 16), 1.1, origin=(high + 4.0, 0, 0))
+    tomo.FDK(tomo.XrayTransform(above, scan))  # warnings are errors here
+
+
 def test_a_detector_that_does_not_stand_along_the_axis_is_refused():
     with pytest.raises(NotSupportedError, match="directions of columns"):
         tomo.FDK(tomo.XrayTransform(GRID, helix(0.3).rotate_detector(roll=0.1)))
