@@ -43,7 +43,8 @@ class FDK(FilteredBackProjection):
     ----------
     expression : LinearOperator
         The same as an expression, ``B @ weights @ filter @ weights`` with B the `VoxelBackProjection`. If the
-        detector is rolled or tilted, a resampling of the views comes first.
+        detector is rolled or tilted, a resampling of the views comes first. Along a helix B takes from every
+        view the slices near its source.
     filter : LinearOperator
         The ramp in it, or what was given instead.
 

@@ -160,8 +160,8 @@ def to_leap(geometry: Geometry) -> dict[str, Any]:
     ----------
     geometry : ConeBeam, FanBeam or ParallelBeam
         Any cone or fan with a flat detector of perpendicular rows and columns; a cone with a detector on a
-        cylinder about the source, and a parallel beam, that turn rigidly about z, the cone also along a
-        helix.
+        cylinder about the source, and a parallel beam (of 2D one row of square pixels), that turn rigidly
+        about z, the cone also along a helix.
 
     Returns
     -------

@@ -104,9 +104,8 @@ def _covered(angles: FloatArray) -> float:
     if directions == 1 or not len(ranges):
         return 0.0 if directions == 1 else np.pi
     length = float(ranges[:, 1].sum())
-    return length * (
-        1 + len(ranges) / max(directions - len(ranges), 1)
-    )  # and half a step at all ends
+    # And half a step at all ends.
+    return length * (1 + len(ranges) / max(directions - len(ranges), 1))
 
 
 def _consistency(values: FloatArray, angles: FloatArray) -> tuple[FloatArray, Any]:
