@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -207,15 +207,8 @@ class _Interface:
                 f"a {type(x).__name__} has a mask, which would be ignored: fill what is masked, and pass "
                 "an array without one"
             )
-        strides, shape = interface.get("strides"), interface["shape"]
-        if strides is not None and 0 not in shape:
-            width = np.dtype(interface["typestr"]).itemsize
-            for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
-                if extent > 1 and stride != width:
-                    raise ArgumentError(
-                        f"a {type(x).__name__} must be C-contiguous; make a contiguous copy of it"
-                    )
-                width *= extent
+        item = np.dtype(interface["typestr"]).itemsize
+        _check_contiguous(x, interface["shape"], interface.get("strides"), item)
         return x
 
     def pointer(self, x: Array) -> int:
@@ -236,6 +229,20 @@ class _Interface:
         return _gpuarray(shape, dtype, allocate)
 
 
+def _check_contiguous(
+    x: Array, shape: Sequence[int], strides: Sequence[int] | None, step: int
+) -> None:
+    """Raise `ArgumentError` unless strides, one element being ``step``, are C-contiguous."""
+    if strides is None or 0 in shape:
+        return
+    for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if extent > 1 and stride != step:
+            raise ArgumentError(
+                f"a {type(x).__name__} must be C-contiguous; make a contiguous copy of it"
+            )
+        step *= extent
+
+
 class _DLPack(_Interface):
     """Whatever speaks DLPack only; the producer orders its work before the legacy stream."""
 
@@ -254,17 +261,8 @@ class _DLPack(_Interface):
 
     def contiguous(self, x: Array) -> Array:
         tensor = _dlpack_tensor(x)
-        shape = tensor.shape[: tensor.ndim]
-        if tensor.strides and 0 not in shape:
-            step = 1
-            for extent, stride in zip(
-                reversed(shape), reversed(tensor.strides[: tensor.ndim]), strict=True
-            ):
-                if extent > 1 and stride != step:
-                    raise ArgumentError(
-                        f"a {type(x).__name__} must be C-contiguous; make a contiguous copy of it"
-                    )
-                step *= extent
+        strides = tensor.strides[: tensor.ndim] if tensor.strides else None
+        _check_contiguous(x, tensor.shape[: tensor.ndim], strides, 1)
         return x
 
     def pointer(self, x: Array) -> int:
