@@ -105,6 +105,10 @@ class Grid(Space):
         ------
         ArgumentError
             If the cells that are left are none, or not equally spaced.
+        IndexError
+            If a number is out of range.
+        NotSupportedError
+            For what is no number, slice, list or array.
         """
         axes = self.axes or ()
         keys = one_index_per_axis(key, axes)
