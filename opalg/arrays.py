@@ -19,6 +19,7 @@ __all__ = [
     "Constant",
     "as_array",
     "as_numpy",
+    "broadcasts",
     "copy",
     "dtype_of",
     "fingerprint",
@@ -46,6 +47,20 @@ def is_array(x: object) -> bool:
     """Whether ``x`` is an array of a known library (lists are not; NumPy's scalars are since NumPy 2)."""
     known = type(x) in _namespaces or hasattr(x, "__array_namespace__")
     return known or is_torch(x) or is_cupy(x)
+
+
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether an array of one shape broadcasts to another, by itself.
+
+    Examples
+    --------
+    >>> broadcasts((3, 1), (2, 3, 4)), broadcasts((5, 2, 3, 4), (2, 3, 4))
+    (True, False)
+    """
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def is_torch(x: object) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, Constant, as_numpy, copy, dtype_of, is_array, multiply
+from opalg.arrays import Array, Constant, as_numpy, broadcasts, copy, dtype_of, is_array, multiply
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError, NotSupportedError
 from opalg.operators import printing
 from opalg.operators.costs import Cost
@@ -227,11 +227,7 @@ class Diagonal(LinearOperator):
 
     @staticmethod
     def _check(weight: Array, domain: Space) -> None:
-        try:
-            fits = np.broadcast_shapes(tuple(weight.shape), domain.shape) == domain.shape
-        except ValueError:
-            fits = False
-        if not fits:
+        if not broadcasts(tuple(weight.shape), domain.shape):
             raise ArgumentError(
                 f"the weight of Diagonal must broadcast to {domain.shape}, got shape {tuple(weight.shape)}"
             )

@@ -15,6 +15,7 @@ from opalg.arrays import (
     Constant,
     as_array,
     as_numpy,
+    broadcasts,
     dtype_of,
     is_array,
     namespace,
@@ -408,11 +409,7 @@ def _as_weighting(weighting: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) 
     real = np.dtype(_REAL.get(dtype.name, dtype.name))
     if dtype_of(weighting) != real:
         raise DtypeError(f"weighting must have dtype {real}, got {dtype_of(weighting)}")
-    try:
-        fits = np.broadcast_shapes(tuple(weighting.shape), shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not broadcasts(tuple(weighting.shape), shape):
         raise ArgumentError(
             f"weighting must broadcast to {shape}, got shape {tuple(weighting.shape)}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, is_array
+from opalg.arrays import Array, as_numpy, broadcasts, is_array
 from opalg.errors import AccuracyWarning, ArgumentError, NotSupportedError
 from opalg.operators import Diagonal, LinearOperator, Operator, Pad, Scaling
 from opalg.operators.costs import Cost
@@ -231,11 +231,7 @@ def redundancy_weights(geometry: Geometry, choice: Any) -> np.ndarray[Any, Any]:
             raise ArgumentError(f"redundancy must be one of {', '.join(_BY_NAME)}, got {choice!r}")
         return _BY_NAME[choice](geometry)
     given = np.asarray(as_numpy(choice) if is_array(choice) else choice, float)
-    try:
-        fits = np.broadcast_shapes(given.shape, geometry.shape) == geometry.shape
-    except ValueError:
-        fits = False
-    if not fits or not np.isfinite(given).all():
+    if not broadcasts(given.shape, geometry.shape) or not np.isfinite(given).all():
         raise ArgumentError(
             f"redundancy weights must be finite and broadcast to {geometry.shape}, got shape {given.shape}"
         )

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from opalg.arrays import Array, Constant, as_numpy, dtype_of, is_array, is_torch, namespace
+from opalg.arrays import (
+    Array,
+    Constant,
+    as_numpy,
+    broadcasts,
+    dtype_of,
+    is_array,
+    is_torch,
+    namespace,
+)
 from opalg.errors import ArgumentError, DtypeError, NonFiniteError
 from opalg.operators import LinearOperator
 from opalg.operators.costs import Cost
@@ -91,11 +100,7 @@ class FrequencyFilter(LinearOperator):
         wanted = num_frequencies(space.shape[-1])
         full = (*space.shape[:-1], wanted)
         shape = tuple(response.shape)
-        try:
-            fits = shape[-1:] == (wanted,) and np.broadcast_shapes(shape, full) == full
-        except ValueError:
-            fits = False
-        if not fits:
+        if shape[-1:] != (wanted,) or not broadcasts(shape, full):
             raise ArgumentError(
                 f"rows of {space.shape[-1]} columns have {wanted} frequencies; the response must broadcast "
                 f"to {full}, got shape {shape}"

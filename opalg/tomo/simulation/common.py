@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from opalg.arrays import Array, as_numpy, move
+from opalg.arrays import Array, as_numpy, broadcasts, move
 from opalg.errors import ArgumentError, OpalgError
 from opalg.tomo.measured import as_real
 
@@ -31,19 +31,12 @@ def fitting(numbers: Any, shape: tuple[int, ...], what: str) -> np.ndarray[Any, 
         raise ArgumentError(
             f"{what} must be a number or an array of numbers, got {numbers!r:.60}"
         ) from None
-    if not _broadcasts(values.shape, shape):
+    if not broadcasts(values.shape, shape):
         raise ArgumentError(
             f"{what} must be a number, or broadcast to projections of shape {shape}, got shape "
             f"{values.shape}"
         )
     return values
-
-
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, to) == to
-    except ValueError:
-        return False
 
 
 def view_axis(values: np.ndarray[Any, Any]) -> int:
