@@ -57,17 +57,13 @@ public:
     }
 
 private:
-    // Along the axis first along which voxels lie side by side.
+    // Lines of what is written are finished one after the other: those that are read meanwhile stay in the first cache.
     template <class Put> void copy(std::int64_t first, const Put& put) const {
         const std::int64_t count = std::min(slab, problem_.size[roles_.a] - first), nc = problem_.size[roles_.c];
         const std::int64_t step_a = problem_.stride(roles_.a), step_c = problem_.stride(roles_.c);
         const std::int64_t plane = plane_stride * together_, together = together_;
-        if (step_c == 1)
-            for (std::int64_t a = 0; a < count; ++a)
-                for (std::int64_t c = 0; c < nc; ++c) put(a * plane + c * together, a * step_a + c);
-        else
-            for (std::int64_t c = 0; c < nc; ++c)
-                for (std::int64_t a = 0; a < count; ++a) put(a * plane + c * together, a * step_a + c * step_c);
+        for (std::int64_t a = 0; a < count; ++a)
+            for (std::int64_t c = 0; c < nc; ++c) put(a * plane + c * together, a * step_a + c * step_c);
     }
 
     const RayProblem& problem_;

@@ -128,16 +128,21 @@ private:
     // The leads' pixels, and how far others are from them. Groups behind the last row are the last one.
     OPALG_INLINE_MEMBER void find(const RayBand<Real>& band, const AxisRoles& roles, int lanes, std::int64_t first_group, D& pa,
                                   D& pb, D& pc, D& reach_a, D& reach_b, D& reach_c) {
-        const std::int64_t first = band.first_ray / lanes, groups = band.last_ray / lanes - first;
-        const std::int64_t all = (band.last_row - band.first_row) * groups;
+        const std::int64_t first = band.first_ray / lanes, last = band.last_ray / lanes - 1;
+        std::int64_t group = first + first_group % (last + 1 - first), here = band.first_row + first_group / (last + 1 - first);
         double pixel[3][count], reach[3][count];
         for (int l = 0; l < count; ++l) {
-            const std::int64_t number = first_group + l < all ? first_group + l : all - 1, group = first + number % groups;
-            row[l] = band.first_row + number / groups;
+            row[l] = here;
             ray[l] = group * lanes;
             for (int k = 0; k < 3; ++k) {
-                pixel[k][l] = band.memory.leads[k * band.memory.groups + group] + double(row[l]) * band.view.step[k];
+                pixel[k][l] = band.memory.leads[k * band.memory.groups + group] + double(here) * band.view.step[k];
                 reach[k][l] = band.memory.leads[(3 + k) * band.memory.groups + group];
+            }
+            if (group < last) {
+                ++group;
+            } else if (here + 1 < band.last_row) {
+                group = first;
+                ++here;
             }
         }
         pa = load<D>(pixel[roles.a]);
