@@ -19,9 +19,10 @@ public:
         : line_stride(problem.size[axes.c] + 2 * kRayMargin),
           plane_stride(line_stride * (problem.size[axes.b] + 2 * kRayMargin)), problem_(problem), roles_(axes),
           together_(problem.flat ? 1 : 2) {
-        constexpr std::int64_t cache = 1 << 20, least = 4;
+        // As many planes as a band has, though they be more than the cache holds.
+        constexpr std::int64_t cache = 1 << 20;
         const std::int64_t fitting = cache / (plane_stride * together_ * std::int64_t(sizeof(T)));
-        slab = std::min(problem.size[axes.a], std::max(least, fitting));
+        slab = std::min(problem.size[axes.a], std::max<std::int64_t>(kRayPlanes, fitting));
         buffer.reserve(std::size_t(std::max<std::int64_t>(1, slab * plane_stride * together_)));
         data_ = buffer.data();
     }
