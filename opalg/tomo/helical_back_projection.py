@@ -102,10 +102,7 @@ class HelicalBackProjection(InParts):
 
     def cost(self) -> Cost:
         """Ten operations per voxel and view that it takes, and the bytes that a call holds at most."""
-        return Cost(self._operations, self._most_bytes(transposed=False))
-
-    def _transpose_cost(self) -> Cost:
-        return Cost(self._operations, self._most_bytes(transposed=True))
+        return self._cost(transposed=False)
 
     @property
     def _operations(self) -> int:

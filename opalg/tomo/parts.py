@@ -10,6 +10,7 @@ import numpy as np
 from opalg.arrays import Array, namespace
 from opalg.engines.device_arrays import library_of
 from opalg.errors import ArgumentError
+from opalg.operators.costs import Cost
 from opalg.spaces import Space
 from opalg.tomo.projector import Projector
 from opalg.tomo.slabs import Slabs, plan_slabs, run_parts
@@ -33,6 +34,17 @@ class InParts(Projector):
     def _bytes(self, transposed: bool) -> int:
         """What a call holds that is not split."""
         raise NotImplementedError
+
+    @property
+    def _operations(self) -> int:
+        """What a call computes, either way."""
+        raise NotImplementedError
+
+    def _cost(self, transposed: bool) -> Cost:
+        return Cost(self._operations, self._most_bytes(transposed))
+
+    def _transpose_cost(self) -> Cost:
+        return self._cost(transposed=True)
 
     def _is_projection(self, transposed: bool) -> bool:
         """Whether the operand of a call is a volume."""

@@ -155,10 +155,7 @@ class VoxelBackProjection(InParts):
 
     def cost(self) -> Cost:
         """Ten operations per voxel and view, and the bytes that a call on the CPU holds at most."""
-        return Cost(self._operations, self._most_bytes(transposed=False))
-
-    def _transpose_cost(self) -> Cost:
-        return Cost(self._operations, self._most_bytes(transposed=True))
+        return self._cost(transposed=False)
 
     @property
     def _operations(self) -> int:

@@ -263,7 +263,8 @@ class XrayTransform(ViewSubsets, InParts):
         These are image, sinogram and the copies that the engine makes; with a ``memory_limit``, parts of
         them. Those of the transpose: ``A.H.cost()``. On a CUDA device texture units need a volume more.
         """
-        return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=False))
+        return self._cost(transposed=False)
 
-    def _transpose_cost(self) -> Cost:
-        return Cost(4 * count_samples(self._plan), self._most_bytes(transposed=True))
+    @property
+    def _operations(self) -> int:
+        return 4 * count_samples(self._plan)

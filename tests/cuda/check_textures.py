@@ -76,18 +76,10 @@ def test_half_precision_is_half_the_memory(scan, held):
     assert float((B(y) - C(y)).abs().max()) < float(C(y).abs().max()) / 128
 
 
-def test_threads_may_share_a_stream():
-    A = transform(SLICE)
-    images = [torch.full(A.domain.shape, value) for value in (1.0, 100.0)]
-    expected = [A(x) for x in images]
-    wrong, before = [], sys.getswitchinterval()
-
-    def work(k):
-        for _ in range(300):
-            if not torch.equal(A(images[k]), expected[k]):
-                wrong.append(k)
-
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(2)]
+def in_threads(work, count):
+    """Call ``work(k)`` in `count` threads that take turns as often as can be."""
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(count)]
+    before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         for thread in threads:
@@ -96,6 +88,20 @@ def test_threads_may_share_a_stream():
             thread.join()
     finally:
         sys.setswitchinterval(before)
+
+
+def test_threads_may_share_a_stream():
+    A = transform(SLICE)
+    images = [torch.full(A.domain.shape, value) for value in (1.0, 100.0)]
+    expected = [A(x) for x in images]
+    wrong = []
+
+    def work(k):
+        for _ in range(300):
+            if not torch.equal(A(images[k]), expected[k]):
+                wrong.append(k)
+
+    in_threads(work, 2)
     assert not wrong
 
 
@@ -107,20 +113,11 @@ def test_threads_that_come_first_make_one_copy(log):
     ready = threading.Barrier(3)
     log()
 
-    def work():
+    def work(_):
         ready.wait()
         A(x)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    in_threads(work, 3)
     assert sum(line.startswith("array") for line in log()) == 1
 
 

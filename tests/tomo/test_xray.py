@@ -65,8 +65,9 @@ def test_transpose_is_exact(dtype, bound):
         # Relative to the norms, as two nearly orthogonal vectors have a tiny inner product.
         scale = np.linalg.norm(forward) * np.linalg.norm(y) + 1e-300
         scale = max(scale, np.linalg.norm(x) * np.linalg.norm(back))
-        # Rounding decides whether a ray along the border of the grid touches it, one way and not the other.
-        touch = 4 * np.finfo(dtype).eps * np.linalg.norm(x) * np.linalg.norm(y)
+        # Positions are float64: their rounding decides whether a ray along the border touches
+        # the grid, by 1e-16, one way and not the other.
+        touch = 4 * np.finfo(float).eps * np.linalg.norm(x) * np.linalg.norm(y)
         assert abs(left - right) <= bound * scale + touch
 
     check()
